@@ -1,0 +1,40 @@
+import type { Endpoint } from './endpoint.ts';
+
+/** Kind of payload a polling source delivers; an extractor fits sources of its own kind. */
+export type PayloadKind = 'prometheus' | 'json-models';
+
+/** Reads something from each endpoint at intervals. */
+export interface PollSource {
+  readonly payload: PayloadKind;
+  /** Milliseconds between two polls of one endpoint; 0 means every base tick. */
+  readonly intervalMs: number;
+  /**
+   * Rejects on any failure with a `PollError`; `data/poller.ts` counts it and keeps the old values. The bytes are
+   * valid until the next poll of the same endpoint.
+   */
+  poll(endpoint: Endpoint, signal: AbortSignal): Promise<Uint8Array>;
+  /** Closes what is kept open for an endpoint that left. */
+  release(endpoint: Endpoint): void;
+}
+
+/** A poll that failed. */
+export class PollError extends Error {
+  override readonly name = 'PollError';
+  /** The server refused or reset the connection: nobody listens there. */
+  readonly isRefused: boolean;
+
+  constructor(message: string, isRefused: boolean, options?: ErrorOptions) {
+    super(message, options);
+    this.isRefused = isRefused;
+  }
+}
+
+/** Turns a source's bytes into endpoint metrics or attributes. */
+export interface Extractor {
+  readonly payload: PayloadKind;
+  /**
+   * Writes what `bytes` says to `endpoint.scraped` or its attributes; returns whether at least one value was
+   * found. Throws when the page is malformed; then nothing is written.
+   */
+  extract(bytes: Uint8Array, endpoint: Endpoint, nowMs: number): boolean;
+}

@@ -1,0 +1,92 @@
+import type { z } from 'zod';
+import type { Clock } from '../util/clock.ts';
+import type { Rng } from '../util/rng.ts';
+import type { AttributeKey } from './attribute.ts';
+import type { Endpoint } from './endpoint.ts';
+import type { Instruments } from './instruments.ts';
+import type { Log } from './log.ts';
+
+/** Extension points. An instance may serve several; each is listed in its definition. */
+export type PluginKind =
+  | 'filter'
+  | 'scorer'
+  | 'picker'
+  | 'profile-handler'
+  | 'parser'
+  | 'header-processor'
+  | 'producer'
+  | 'pre-request'
+  | 'response-header'
+  | 'response-body'
+  | 'endpoint-observer'
+  | 'state-dumper'
+  | 'source'
+  | 'extractor'
+  | 'discovery'
+  | 'saturation-detector';
+
+/** How far a plugin's behaviour and parameters may still change. Alpha needs `--allow-experimental-plugins`. */
+export type Stability = 'alpha' | 'beta' | 'stable';
+
+/** What a plugin gets besides its parameters. */
+export interface PluginContext {
+  /** Instance name, unique in the configuration. */
+  readonly name: string;
+  readonly type: string;
+  readonly clock: Clock;
+  readonly rng: Rng;
+  readonly log: Log;
+  readonly instruments: Instruments;
+  /** Pool members at the time of the call. */
+  endpoints(): readonly Endpoint[];
+  /** Aborts when the process stops. */
+  readonly signal: AbortSignal;
+}
+
+/** Data an instance makes and needs; decides automatic producers and the order of producers. */
+export interface DataDependencies {
+  readonly produces?: readonly AttributeKey<unknown>[];
+  readonly requires?: readonly AttributeKey<unknown>[];
+  /** Used when someone produces it; decides order only. */
+  readonly optional?: readonly AttributeKey<unknown>[];
+}
+
+/** A plugin type as the catalogue lists it. `Params` is what the schema gives after defaults. */
+export interface PluginDefinition<Params, Instance extends object> {
+  /** YAML `type`, exact. */
+  readonly type: string;
+  readonly kinds: readonly PluginKind[];
+  readonly stability: Stability;
+  /** One sentence for generated docs. */
+  readonly summary: string;
+  /** Older names that configure the same plugin; each use logs one deprecation warning. */
+  readonly aliases?: readonly string[];
+  /** Set on types kept for old configurations: what to use instead. */
+  readonly replacedBy?: string;
+  /** Declared with `z.strictObject`; input is the YAML `parameters` object, `{}` when absent. */
+  readonly params: z.ZodType<Params>;
+  /** The reference accepts and ignores any `parameters` here; unknown keys only warn. */
+  readonly ignoresParameters?: boolean;
+  /** Keys depend on parameters and, for produced ones, on the instance name. */
+  dependencies?(params: Params, name: string): DataDependencies;
+  /** Throws `ConfigurationError` when parameters contradict each other. */
+  create(params: Params, context: PluginContext): Instance;
+}
+
+/** A definition whose parameter type does not matter to the reader: the catalogue's element type. */
+// biome-ignore lint/suspicious/noExplicitAny: parameters are contravariant in create(); each use parses first
+export type AnyPluginDefinition = PluginDefinition<any, object>;
+
+/** Identity function that checks a definition's types. */
+export function definePlugin<Params, Instance extends object>(
+  definition: PluginDefinition<Params, Instance>,
+): PluginDefinition<Params, Instance> {
+  return definition;
+}
+
+/** An instance with its identity, as stages keep it for metrics and logs. */
+export interface Named<T> {
+  readonly name: string;
+  readonly type: string;
+  readonly plugin: T;
+}

@@ -1,0 +1,30 @@
+import type { Endpoint } from './endpoint.ts';
+import type { InferenceRequest } from './request.ts';
+
+/** What one run of one profile gave. */
+export interface ProfileResult {
+  /** Best first, never empty. */
+  readonly targets: readonly Endpoint[];
+  /** Candidates the filters left. */
+  readonly candidates: readonly Endpoint[];
+  /** Weighted sum of `candidates[i]`; a buffer of the profile, valid until its next run. */
+  readonly totals: Float64Array;
+}
+
+/** What one scheduling cycle gave. */
+export interface SchedulingResult {
+  readonly profiles: ReadonlyMap<string, ProfileResult>;
+  /** Key of `profiles` whose targets become the destination. */
+  readonly primary: string;
+}
+
+/** Results of the profiles that ran in this cycle; undefined for one that failed or was skipped. */
+export type ProfileResults = Map<string, ProfileResult | undefined>;
+
+/** Decides which profiles run, in which order, and what their results mean together. */
+export interface ProfileHandler {
+  /** Names of the profiles to run next; none ends the cycle. `names` is the configuration's order. */
+  pick(request: InferenceRequest, names: readonly string[], results: ProfileResults): readonly string[];
+  /** Throws when the results hold no primary target; the profiles' own errors are joined by the caller. */
+  process(request: InferenceRequest, results: ProfileResults): SchedulingResult;
+}

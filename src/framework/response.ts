@@ -1,0 +1,32 @@
+import type { Headers } from './headers.ts';
+
+/** Token counts of one response; NaN where the server reported none. */
+export class Usage {
+  promptTokens = Number.NaN;
+  completionTokens = Number.NaN;
+  totalTokens = Number.NaN;
+  cachedTokens = Number.NaN;
+}
+
+/** How an exchange ended, as end-of-stream hooks see it. */
+export type TerminationCause = 'natural' | 'client-disconnect' | 'evicted' | 'error';
+
+/** The answer to one request. Fixed shape; one per request, created with it. */
+export class InferenceResponse {
+  /** HTTP status; 0 before the headers arrived. */
+  status = 0;
+  /** Undefined before the headers arrived. */
+  headers: Headers | undefined = undefined;
+  /** Server-sent events. */
+  isStreaming = false;
+  readonly usage = new Usage();
+  /** Bytes of the body so far. */
+  sizeBytes = 0;
+  /** `Clock.nowMs()` of the first non-empty body chunk; NaN before. */
+  firstByteAtMs = Number.NaN;
+  lastByteAtMs = Number.NaN;
+  /** `ip:port` that Envoy says served the request; '' when it does not say. */
+  servedEndpoint = '';
+  /** '' while the exchange is open. */
+  cause: TerminationCause | '' = '';
+}

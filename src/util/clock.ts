@@ -1,0 +1,42 @@
+/** Cancels a timer; safe to call more than once and after it fired. */
+export type CancelTimer = () => void;
+
+/** Time as the program sees it. Injected everywhere, so that tests can move it. */
+export interface Clock {
+  /** Monotonic milliseconds with a fraction; only differences mean anything. */
+  nowMs(): number;
+  /** Milliseconds since the Unix epoch; only for output that people read. */
+  wallMs(): number;
+  /** Calls `callback` once, `delayMs` from now. The timer does not keep the process alive. */
+  after(delayMs: number, callback: () => void): CancelTimer;
+  /** Calls `callback` every `intervalMs`. The timer does not keep the process alive. */
+  every(intervalMs: number, callback: () => void): CancelTimer;
+}
+
+/** The process's own clock. */
+export const systemClock: Clock = {
+  nowMs: () => performance.now(),
+  wallMs: () => Date.now(),
+  after(delayMs, callback) {
+    const timer = setTimeout(callback, delayMs).unref();
+    return () => clearTimeout(timer);
+  },
+  every(intervalMs, callback) {
+    const timer = setInterval(callback, intervalMs).unref();
+    return () => clearInterval(timer);
+  },
+};
+
+/** Resolves after `delayMs` of `clock`, or at once when `signal` aborts; never rejects. */
+export function sleep(clock: Clock, delayMs: number, signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return Promise.resolve();
+  return new Promise((resolve) => {
+    const finish = () => {
+      cancel();
+      signal.removeEventListener('abort', finish);
+      resolve();
+    };
+    const cancel = clock.after(delayMs, finish);
+    signal.addEventListener('abort', finish);
+  });
+}

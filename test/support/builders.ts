@@ -1,0 +1,175 @@
+import fc from 'fast-check';
+import { NO_BODY, type ParsedBody } from '../../src/framework/body.ts';
+import { Endpoint, type EndpointMetrics, hostPort } from '../../src/framework/endpoint.ts';
+import { Headers } from '../../src/framework/headers.ts';
+import { endpointId } from '../../src/framework/ids.ts';
+import type { Instruments } from '../../src/framework/instruments.ts';
+import type { Log } from '../../src/framework/log.ts';
+import type { PluginContext } from '../../src/framework/plugin.ts';
+import { InferenceRequest } from '../../src/framework/request.ts';
+import { SeededRng } from '../../src/util/rng.ts';
+import { FakeClock } from './fake-clock.ts';
+
+/** What a test says about an endpoint; everything else has a plain default. */
+export interface EndpointOptions extends Partial<Omit<EndpointMetrics, 'updatedAtMs'>> {
+  name?: string;
+  namespace?: string;
+  address?: string;
+  port?: number;
+  labels?: Record<string, string>;
+  slot?: number;
+  rankIndex?: number;
+  updatedAtMs?: number;
+  inFlightRequests?: number;
+}
+
+let nextSlot = 0;
+
+/** An endpoint with fresh metrics as given. */
+export function endpoint(options: EndpointOptions = {}): Endpoint {
+  const slot = options.slot ?? nextSlot++ % 512;
+  const name = options.name ?? `e${slot}`;
+  const namespace = options.namespace ?? 'default';
+  const address = options.address ?? `10.0.${slot >> 8}.${slot & 255}`;
+  const port = options.port ?? 8000;
+  const built = new Endpoint(
+    {
+      id: endpointId(namespace, name),
+      namespace,
+      name,
+      address,
+      port,
+      nodeAddress: '',
+      metricsHost: hostPort(address, port),
+      labels: new Map(Object.entries(options.labels ?? {})),
+      rankIndex: options.rankIndex ?? 0,
+    },
+    slot,
+  );
+  const metrics = built.scraped;
+  metrics.activeModels = options.activeModels ?? metrics.activeModels;
+  metrics.waitingModels = options.waitingModels ?? metrics.waitingModels;
+  metrics.maxActiveModels = options.maxActiveModels ?? 0;
+  metrics.runningRequestsSize = options.runningRequestsSize ?? 0;
+  metrics.waitingQueueSize = options.waitingQueueSize ?? 0;
+  metrics.kvCacheUsage = options.kvCacheUsage ?? 0;
+  metrics.cacheBlockSize = options.cacheBlockSize ?? 0;
+  metrics.cacheNumBlocks = options.cacheNumBlocks ?? 0;
+  metrics.updatedAtMs = options.updatedAtMs ?? 1_000_000;
+  built.isFresh = true;
+  built.inFlightRequests = options.inFlightRequests ?? 0;
+  return built;
+}
+
+/** Any endpoint a scorer may meet. */
+export const anyEndpoint: fc.Arbitrary<Endpoint> = fc
+  .record({
+    waitingQueueSize: fc.nat(100_000),
+    runningRequestsSize: fc.nat(10_000),
+    kvCacheUsage: fc.double({ min: 0, max: 1.5, noNaN: true }),
+    maxActiveModels: fc.nat(8),
+    activeModels: fc.uniqueArray(fc.constantFrom('a', 'b', 'c')).map((names) => new Set(names)),
+    waitingModels: fc.uniqueArray(fc.constantFrom('a', 'b', 'c')).map((names) => new Set(names)),
+    labels: fc.dictionary(
+      fc.constantFrom('llm-d.ai/role', 'zone'),
+      fc.constantFrom('decode', 'prefill', 'x'),
+    ),
+  })
+  .map((options) => endpoint(options));
+
+/** What a test says about a request. */
+export interface RequestOptions {
+  headers?: Record<string, string>;
+  model?: string;
+  targetModel?: string;
+  priority?: number;
+  body?: Partial<ParsedBody>;
+}
+
+/** A parsed request. */
+export function request(options: RequestOptions = {}): InferenceRequest {
+  const headers = new Headers();
+  for (const [name, value] of Object.entries(options.headers ?? {})) headers.receive(name, value);
+  const built = new InferenceRequest(headers, 1_000_000);
+  built.body = { ...NO_BODY, model: options.model ?? 'm', ...options.body };
+  built.targetModel = options.targetModel ?? built.body.model;
+  built.priority = options.priority ?? 0;
+  return built;
+}
+
+/** A log that keeps what was written. */
+export class RecordingLog implements Log {
+  readonly lines: { level: string; fields: object; message: string }[] = [];
+
+  error(fields: object, message: string): void {
+    this.lines.push({ level: 'error', fields, message });
+  }
+  warn(fields: object, message: string): void {
+    this.lines.push({ level: 'warn', fields, message });
+  }
+  info(fields: object, message: string): void {
+    this.lines.push({ level: 'info', fields, message });
+  }
+  debug(fields: object, message: string): void {
+    this.lines.push({ level: 'debug', fields, message });
+  }
+  trace(fields: object, message: string): void {
+    this.lines.push({ level: 'trace', fields, message });
+  }
+  isLevelEnabled(): boolean {
+    return true;
+  }
+}
+
+/** Metrics that keep what was counted; any name and labels are taken. */
+export class RecordingInstruments implements Instruments {
+  readonly counters = new Map<string, { value: number }>();
+  readonly observations = new Map<string, number[]>();
+  readonly gauges = new Map<string, () => number>();
+
+  counter(name: string, labels: Record<string, string>): { value: number } {
+    const key = seriesKey(name, labels);
+    const cell = this.counters.get(key) ?? { value: 0 };
+    this.counters.set(key, cell);
+    return cell;
+  }
+
+  histogram(name: string, labels: Record<string, string>): { observe(value: number): void } {
+    const key = seriesKey(name, labels);
+    const values = this.observations.get(key) ?? [];
+    this.observations.set(key, values);
+    return { observe: (value) => void values.push(value) };
+  }
+
+  gauge(name: string, labels: Record<string, string>, read: () => number): () => void {
+    const key = seriesKey(name, labels);
+    this.gauges.set(key, read);
+    return () => void this.gauges.delete(key);
+  }
+}
+
+function seriesKey(name: string, labels: Record<string, string>): string {
+  const pairs = Object.entries(labels).sort(([a], [b]) => (a < b ? -1 : 1));
+  return `${name}{${pairs.map(([label, value]) => `${label}="${value}"`).join(',')}}`;
+}
+
+/** What a plugin is created with in tests: real values, a clock that stands still, a fixed seed. */
+export interface TestContext extends PluginContext {
+  readonly clock: FakeClock;
+  readonly log: RecordingLog;
+  readonly instruments: RecordingInstruments;
+}
+
+/** A plugin context; `endpoints` is the pool it sees. */
+export function context(name = 'p', endpoints: readonly Endpoint[] = []): TestContext {
+  return {
+    name,
+    type: name,
+    clock: new FakeClock(),
+    rng: new SeededRng(1),
+    log: new RecordingLog(),
+    instruments: new RecordingInstruments(),
+    endpoints: () => endpoints,
+    signal: new AbortController().signal,
+  };
+}
