@@ -10,11 +10,12 @@ export interface HeaderProcessor {
 
 /** Finds out something about a request or its candidates before scheduling. */
 export interface DataProducer {
-  /** Budget of one run in milliseconds; 400 when undefined. */
+  /** Budget of one run in milliseconds; set by producers that wait. A promise without it is given 400 ms. */
   readonly timeoutMs?: number;
   /**
-   * Sets attributes on `request`. Return a promise only when it must wait; `signal` aborts at the budget and when
-   * the client leaves, and nothing may be written after that. A failure is contained, counted and logged.
+   * Sets attributes on `request`. Return a promise only when it must wait; `signal` aborts when the client leaves
+   * and, with `timeoutMs`, at the budget; nothing may be written after that. A failure is contained, counted and
+   * logged, and the request goes on without what this producer would have written.
    */
   produce(
     request: InferenceRequest,

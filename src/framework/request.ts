@@ -2,6 +2,7 @@ import { Attributes } from './attribute.ts';
 import { NO_BODY, type ParsedBody } from './body.ts';
 import type { Endpoint } from './endpoint.ts';
 import type { Headers } from './headers.ts';
+import type { Parser } from './parser.ts';
 import type { SchedulingResult } from './profile-handler.ts';
 
 let streams = 0;
@@ -19,6 +20,8 @@ export class InferenceRequest {
   /** Path without query, white space and trailing slash. */
   path = '';
   body: ParsedBody = NO_BODY;
+  /** Who understands this request and its answer; undefined until resolved, and for requests without body. */
+  parser: Parser | undefined = undefined;
   /** JSON shape in which this client expects errors; set as soon as the parser is known. */
   errorShape: 'openai' | 'anthropic' = 'openai';
   /** Bytes of the body as received. */
@@ -35,6 +38,8 @@ export class InferenceRequest {
   result: SchedulingResult | undefined = undefined;
   /** First target of the primary profile; undefined until scheduled. */
   endpoint: Endpoint | undefined = undefined;
+  /** Endpoint whose in-flight count this request holds; owned by `request/in-flight.ts`. */
+  heldEndpoint: Endpoint | undefined = undefined;
 
   constructor(headers: Headers, receivedAtMs: number) {
     this.headers = headers;

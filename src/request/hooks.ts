@@ -1,0 +1,205 @@
+import type { Endpoint } from '../framework/endpoint.ts';
+import { RejectionError } from '../framework/errors.ts';
+import type { DataProducer, HeaderProcessor, PreRequestHook } from '../framework/hooks.ts';
+import type { HistogramCell, Instruments } from '../framework/instruments.ts';
+import type { Log } from '../framework/log.ts';
+import type { Named } from '../framework/plugin.ts';
+import type { SchedulingResult } from '../framework/profile-handler.ts';
+import type { InferenceRequest } from '../framework/request.ts';
+import type { Clock } from '../util/clock.ts';
+
+/** Budget of a producer that returns a promise without declaring one (llm-d-router: pkg/epp/requestcontrol). */
+const DEFAULT_PRODUCE_TIMEOUT_MS = 400;
+/** At most one line per plugin in this time, so that a broken plugin cannot flood the log. */
+const LOG_WINDOW_MS = 30_000;
+
+/** What running hooks needs. */
+export interface HookServices {
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly instruments: Instruments;
+}
+
+/** One plugin with its timing cell. */
+interface Timed<T> extends Named<T> {
+  readonly cell: HistogramCell;
+  lastLoggedMs: number;
+}
+
+/** Runs request-phase hooks in order; what fails in a plugin is contained, timed and named. */
+export class RequestHooks {
+  readonly #headerProcessors: readonly Timed<HeaderProcessor>[];
+  readonly #producers: readonly Timed<DataProducer>[];
+  readonly #preRequest: readonly Timed<PreRequestHook>[];
+  readonly #clock: Clock;
+  readonly #log: Log;
+
+  constructor(
+    plugins: {
+      readonly headerProcessors: readonly Named<HeaderProcessor>[];
+      readonly producers: readonly Named<DataProducer>[];
+      readonly preRequestHooks: readonly Named<PreRequestHook>[];
+    },
+    services: HookServices,
+  ) {
+    this.#clock = services.clock;
+    this.#log = services.log;
+    this.#headerProcessors = timed(plugins.headerProcessors, 'RequestHeader', services.instruments);
+    this.#producers = timed(plugins.producers, 'DataProducer', services.instruments);
+    this.#preRequest = timed(plugins.preRequestHooks, 'PreRequest', services.instruments);
+  }
+
+  /** A processor that throws a `RejectionError` refuses the request; any other failure is contained. */
+  processHeaders(request: InferenceRequest): void {
+    for (const hook of this.#headerProcessors) {
+      const startMs = this.#clock.nowMs();
+      try {
+        hook.plugin.requestHeaders(request);
+      } catch (error) {
+        if (error instanceof RejectionError) throw error;
+        this.#contain(hook, 'request header processor failed', error);
+      }
+      hook.cell.observe((this.#clock.nowMs() - startMs) / 1000);
+    }
+  }
+
+  /**
+   * Runs all producers in order; a failed or late one does not stop the others. Returns a promise only when one of
+   * them waits.
+   */
+  produce(
+    request: InferenceRequest,
+    candidates: readonly Endpoint[],
+    signal: AbortSignal,
+  ): undefined | Promise<void> {
+    for (let i = 0; i < this.#producers.length; i += 1) {
+      const waiting = this.#produceOne(i, request, candidates, signal);
+      if (waiting !== undefined) return this.#produceRest(waiting, i + 1, request, candidates, signal);
+    }
+    return undefined;
+  }
+
+  /**
+   * Runs all hooks even when one fails, then throws: a single typed failure keeps its status, anything else is an
+   * internal error.
+   */
+  preRequest(request: InferenceRequest, result: SchedulingResult): void {
+    let failure: unknown;
+    let failures = 0;
+    for (const hook of this.#preRequest) {
+      const startMs = this.#clock.nowMs();
+      try {
+        hook.plugin.preRequest(request, result);
+      } catch (error) {
+        failures += 1;
+        failure = error;
+        this.#contain(hook, 'pre-request hook failed', error);
+      }
+      hook.cell.observe((this.#clock.nowMs() - startMs) / 1000);
+    }
+    if (failures === 0) return;
+    if (failures === 1) throw RejectionError.from(failure);
+    throw new RejectionError('internal', 'internal error');
+  }
+
+  async #produceRest(
+    waiting: Promise<void>,
+    next: number,
+    request: InferenceRequest,
+    candidates: readonly Endpoint[],
+    signal: AbortSignal,
+  ): Promise<void> {
+    await waiting;
+    for (let i = next; i < this.#producers.length && !signal.aborted; i += 1) {
+      await this.#produceOne(i, request, candidates, signal);
+    }
+  }
+
+  #produceOne(
+    index: number,
+    request: InferenceRequest,
+    candidates: readonly Endpoint[],
+    signal: AbortSignal,
+  ): undefined | Promise<void> {
+    const hook = this.#producers[index];
+    if (hook === undefined) return undefined;
+    const startMs = this.#clock.nowMs();
+    const budgetMs = hook.plugin.timeoutMs;
+    const budget = budgetMs === undefined ? undefined : new AbortController();
+    try {
+      const running = hook.plugin.produce(
+        request,
+        candidates,
+        budget === undefined ? signal : AbortSignal.any([signal, budget.signal]),
+      );
+      if (running !== undefined) {
+        return this.#wait(hook, {
+          running,
+          startMs,
+          budget,
+          budgetMs: budgetMs ?? DEFAULT_PRODUCE_TIMEOUT_MS,
+        });
+      }
+    } catch (error) {
+      this.#contain(hook, 'data producer failed', error);
+    }
+    hook.cell.observe((this.#clock.nowMs() - startMs) / 1000);
+    return undefined;
+  }
+
+  async #wait(
+    hook: Timed<DataProducer>,
+    run: {
+      readonly running: Promise<void>;
+      readonly startMs: number;
+      readonly budget: AbortController | undefined;
+      readonly budgetMs: number;
+    },
+  ): Promise<void> {
+    let cancelTimer = () => {};
+    const late = new Promise<'late'>((resolve) => {
+      cancelTimer = this.#clock.after(run.budgetMs, () => resolve('late'));
+    });
+    try {
+      if ((await Promise.race([run.running, late])) === 'late') {
+        run.budget?.abort();
+        run.running.catch(() => {}); // its time is up; the line below names it
+        this.#contain(
+          hook,
+          'data producer ran out of time',
+          new Error(`no result within ${run.budgetMs} ms`),
+        );
+      }
+    } catch (error) {
+      this.#contain(hook, 'data producer failed', error);
+    } finally {
+      cancelTimer();
+      hook.cell.observe((this.#clock.nowMs() - run.startMs) / 1000);
+    }
+  }
+
+  #contain(hook: Timed<unknown>, message: string, error: unknown): void {
+    const nowMs = this.#clock.nowMs();
+    if (nowMs - hook.lastLoggedMs < LOG_WINDOW_MS) return;
+    hook.lastLoggedMs = nowMs;
+    this.#log.error({ plugin: hook.name, pluginType: hook.type, err: error }, message);
+  }
+}
+
+function timed<T>(
+  plugins: readonly Named<T>[],
+  extensionPoint: string,
+  instruments: Instruments,
+): readonly Timed<T>[] {
+  return plugins.map(({ name, type, plugin }) => ({
+    name,
+    type,
+    plugin,
+    lastLoggedMs: Number.NEGATIVE_INFINITY,
+    cell: instruments.histogram('plugin_duration_seconds', {
+      extension_point: extensionPoint,
+      plugin_type: type,
+      plugin_name: name,
+    }),
+  }));
+}

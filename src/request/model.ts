@@ -1,0 +1,58 @@
+import { RejectionError } from '../framework/errors.ts';
+import type { InferenceRequest } from '../framework/request.ts';
+import { controlHeader } from './control-headers.ts';
+import type { ParserRegistry } from './path.ts';
+
+/** How much of the request body the picker sees: all, its beginning, or nothing. */
+export type BodyView = 'whole' | 'prefix' | 'none';
+
+/**
+ * Finds the parser of the path and reads the body with it. A body cut at the data plane's buffer limit that does
+ * not parse is routed without being understood. Throws `RejectionError` `bad-request`.
+ */
+export function parseBody(
+  request: InferenceRequest,
+  body: Buffer,
+  view: BodyView,
+  parsers: ParserRegistry,
+): void {
+  const parser = parsers.resolve(request.path)?.plugin;
+  if (parser === undefined) {
+    throw new RejectionError('bad-request', `no parser registered matching path suffix for: ${request.path}`);
+  }
+  request.parser = parser;
+  request.errorShape = parser.errorShape;
+  try {
+    request.body = parser.parse(body, request.path);
+  } catch (error) {
+    if (view !== 'prefix') throw error;
+  }
+}
+
+/**
+ * Settles `request.targetModel`: the rewrite header's, else the body's, else (when the body is not seen) that of
+ * `x-gateway-model-name`. Throws when an API that needs a model has none, or when the body would have to change
+ * and cannot.
+ */
+export function resolveTargetModel(request: InferenceRequest, view: BodyView): void {
+  const rewrite = controlHeader(request.headers, 'modelRewrite') ?? '';
+  const { body } = request;
+  if (view === 'whole') {
+    request.targetModel = rewrite === '' ? body.model : rewrite;
+    if (request.targetModel === '' && body.canRewriteModel && body.requiresModel) {
+      throw new RejectionError('bad-request', 'model not found in request body');
+    }
+    return;
+  }
+  request.targetModel = body.model !== '' ? body.model : (request.headers.get('x-gateway-model-name') ?? '');
+  if (rewrite === '' || rewrite === request.targetModel) return;
+  if (view === 'prefix') {
+    throw new RejectionError(
+      'too-large',
+      'model rewrite needs the whole body, which exceeds the proxy buffer',
+    );
+  }
+  if (request.method === 'POST') {
+    throw new RejectionError('internal', 'model rewrite needs the body, which the proxy does not send');
+  }
+}
