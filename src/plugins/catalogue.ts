@@ -1,13 +1,53 @@
 import type { AnyPluginDefinition } from '../framework/plugin.ts';
+import { byLabel } from './filters/by-label.ts';
+import { decodeFilter } from './filters/decode-filter.ts';
+import { encodeFilter } from './filters/encode-filter.ts';
+import { headerBasedTestingFilter } from './filters/header-based-testing-filter.ts';
+import { labelSelectorFilter } from './filters/label-selector-filter.ts';
+import { prefillFilter } from './filters/prefill-filter.ts';
+import { sessionAffinityFilter } from './filters/session-affinity-filter.ts';
+import { maxScorePicker } from './pickers/max-score-picker.ts';
+import { randomPicker } from './pickers/random-picker.ts';
+import { weightedRandomPicker } from './pickers/weighted-random-picker.ts';
+import { singleProfileHandler } from './profile-handlers/single-profile-handler.ts';
+import { concurrencyDetector } from './saturation/concurrency-detector.ts';
+import { utilizationDetector } from './saturation/utilization-detector.ts';
+import { activeRequestScorer } from './scorers/active-request-scorer.ts';
+import { kvCacheUtilizationScorer } from './scorers/kv-cache-utilization-scorer.ts';
+import { loadAwareScorer } from './scorers/load-aware-scorer.ts';
+import { loraAffinityScorer } from './scorers/lora-affinity-scorer.ts';
+import { noHitLruScorer } from './scorers/no-hit-lru-scorer.ts';
+import { prefixCacheScorer } from './scorers/prefix-cache-scorer.ts';
+import { queueScorer } from './scorers/queue-scorer.ts';
+import { runningRequestsSizeScorer } from './scorers/running-requests-size-scorer.ts';
+import { sessionAffinityScorer } from './scorers/session-affinity-scorer.ts';
 
-const FILTERS: readonly AnyPluginDefinition[] = [];
-export const SCORERS: readonly AnyPluginDefinition[] = [];
-const PICKERS: readonly AnyPluginDefinition[] = [];
-const PROFILE_HANDLERS: readonly AnyPluginDefinition[] = [];
+const FILTERS: readonly AnyPluginDefinition[] = [
+  decodeFilter,
+  encodeFilter,
+  headerBasedTestingFilter,
+  labelSelectorFilter,
+  prefillFilter,
+  sessionAffinityFilter,
+  byLabel,
+];
+export const SCORERS: readonly AnyPluginDefinition[] = [
+  activeRequestScorer,
+  kvCacheUtilizationScorer,
+  loadAwareScorer,
+  loraAffinityScorer,
+  noHitLruScorer,
+  prefixCacheScorer,
+  queueScorer,
+  runningRequestsSizeScorer,
+  sessionAffinityScorer,
+];
+const PICKERS: readonly AnyPluginDefinition[] = [maxScorePicker, randomPicker, weightedRandomPicker];
+const PROFILE_HANDLERS: readonly AnyPluginDefinition[] = [singleProfileHandler];
 const HEADER_PROCESSORS: readonly AnyPluginDefinition[] = [];
 const PRODUCERS: readonly AnyPluginDefinition[] = [];
 const PARSERS: readonly AnyPluginDefinition[] = [];
-const SATURATION_DETECTORS: readonly AnyPluginDefinition[] = [];
+const SATURATION_DETECTORS: readonly AnyPluginDefinition[] = [concurrencyDetector, utilizationDetector];
 const SOURCES: readonly AnyPluginDefinition[] = [];
 const EXTRACTORS: readonly AnyPluginDefinition[] = [];
 const DISCOVERY: readonly AnyPluginDefinition[] = [];

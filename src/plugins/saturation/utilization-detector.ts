@@ -1,0 +1,114 @@
+import { z } from 'zod';
+import type { Endpoint } from '../../framework/endpoint.ts';
+import type { Filter } from '../../framework/filter.ts';
+import { definePlugin, type PluginContext } from '../../framework/plugin.ts';
+import type { InferenceRequest } from '../../framework/request.ts';
+import type { SaturationDetector } from '../../framework/saturation.ts';
+import { duration, fraction } from '../../framework/schema.ts';
+import { METRIC_KEYS } from '../attributes/metrics.ts';
+
+const params = z.strictObject({
+  queueDepthThreshold: z.int().min(1).default(5).describe('Waiting requests at which an endpoint is full.'),
+  kvCacheUtilThreshold: fraction()
+    .gt(0)
+    .default(0.8)
+    .describe('Share of the KV cache in use at which an endpoint is full.'),
+  metricsStalenessThreshold: duration()
+    .refine((ms) => ms > 0, 'must be above 0')
+    .default(200)
+    .describe('Age above which metrics no longer count and the endpoint is taken as full.'),
+  headroom: z
+    .number()
+    .min(0)
+    .default(0)
+    .describe('Share by which both limits are raised where the plugin is used as a filter.'),
+});
+
+const LOG_INTERVAL_MS = 30_000;
+
+/**
+ * Saturation from what model servers report: the mean over endpoints of
+ * max(waiting / queueDepthThreshold, kvCacheUsage / kvCacheUtilThreshold), 1 for an endpoint whose metrics are
+ * missing or older than metricsStalenessThreshold.
+ *
+ * As a filter it drops stale endpoints and those with waiting >= queueDepthThreshold × (1 + headroom) or
+ * kvCacheUsage >= kvCacheUtilThreshold × (1 + headroom); when that leaves nobody, all stay.
+ * llm-d-router: pkg/epp/framework/plugins/flowcontrol/saturationdetector/utilization
+ */
+class UtilizationDetector implements SaturationDetector, Filter {
+  readonly #config: z.infer<typeof params>;
+  readonly #context: PluginContext;
+  readonly #waitingLimit: number;
+  readonly #kvCacheLimit: number;
+  #staleEndpoints = 0;
+  #mayLogAtMs = Number.NEGATIVE_INFINITY;
+
+  constructor(config: z.infer<typeof params>, context: PluginContext) {
+    this.#config = config;
+    this.#context = context;
+    this.#waitingLimit = config.queueDepthThreshold * (1 + config.headroom);
+    this.#kvCacheLimit = config.kvCacheUtilThreshold * (1 + config.headroom);
+    context.instruments.gauge(
+      'flow_control_stale_endpoints',
+      { detector: context.name },
+      () => this.#staleEndpoints,
+    );
+  }
+
+  saturation(endpoints: readonly Endpoint[], nowMs: number): number {
+    const { queueDepthThreshold, kvCacheUtilThreshold } = this.#config;
+    let sum = 0;
+    let stale = 0;
+    for (const endpoint of endpoints) {
+      const { waitingQueueSize, kvCacheUsage } = endpoint.scraped;
+      if (this.#isStale(endpoint, nowMs)) {
+        stale += 1;
+        sum += 1;
+      } else {
+        const queue = waitingQueueSize / queueDepthThreshold;
+        const cache = kvCacheUsage / kvCacheUtilThreshold;
+        sum += Math.max(queue, cache);
+      }
+    }
+    this.#staleEndpoints = stale;
+    if (stale > 0 && nowMs >= this.#mayLogAtMs) this.#logStale(stale, endpoints.length, nowMs);
+    return endpoints.length === 0 ? 1 : sum / endpoints.length;
+  }
+
+  filter(_request: InferenceRequest, candidates: readonly Endpoint[]): readonly Endpoint[] {
+    const nowMs = this.#context.clock.nowMs();
+    const kept: Endpoint[] = [];
+    for (const candidate of candidates) {
+      const { waitingQueueSize, kvCacheUsage } = candidate.scraped;
+      if (waitingQueueSize >= this.#waitingLimit || kvCacheUsage >= this.#kvCacheLimit) continue;
+      if (!this.#isStale(candidate, nowMs)) kept.push(candidate);
+    }
+    return kept.length === 0 || kept.length === candidates.length ? candidates : kept;
+  }
+
+  #isStale(endpoint: Endpoint, nowMs: number): boolean {
+    return nowMs - endpoint.scraped.updatedAtMs > this.#config.metricsStalenessThreshold;
+  }
+
+  #logStale(stale: number, total: number, nowMs: number): void {
+    this.#mayLogAtMs = nowMs + LOG_INTERVAL_MS;
+    this.#context.log.warn(
+      { detector: this.#context.name, stale, total },
+      'endpoints without recent metrics are taken as full',
+    );
+  }
+}
+
+/** `utilization-detector`. */
+export const utilizationDetector = definePlugin({
+  type: 'utilization-detector',
+  kinds: ['saturation-detector', 'filter'],
+  stability: 'beta',
+  summary: 'Saturation from reported queue lengths and KV-cache use; as a filter, drops full endpoints.',
+  params,
+  dependencies: () => ({ optional: [METRIC_KEYS.waitingQueueSize, METRIC_KEYS.kvCacheUsage] }),
+  create(config, context) {
+    if (config.headroom > 1) context.log.warn({ headroom: config.headroom }, 'headroom is above 1');
+    return new UtilizationDetector(config, context);
+  },
+});
