@@ -1,0 +1,145 @@
+import type { AttributeKey } from '../framework/attribute.ts';
+import type { Draft, PluginEntry } from './draft.ts';
+import type { Place } from './problems.ts';
+import { suggest } from './suggest.ts';
+
+type Key = AttributeKey<unknown>;
+
+/**
+ * Adds the default producer for every required key that nobody produces, until all are served, and reports those that
+ * cannot be. The default producer of a key has the key's producer as name and type.
+ */
+export function addProducers(draft: Draft): void {
+  const reported = new Set<Key>();
+  for (let isOpen = true; isOpen; ) {
+    isOpen = false;
+    for (const consumer of draft.plugins) {
+      for (const key of consumer.dependencies.requires ?? []) {
+        if (reported.has(key) || producersOf(key, draft).length > 0) continue;
+        if (addDefault(key, consumer, draft)) {
+          isOpen = true;
+        } else {
+          reported.add(key);
+        }
+      }
+    }
+  }
+}
+
+function producersOf(key: Key, draft: Draft): readonly PluginEntry[] {
+  return draft.plugins.filter((entry) => entry.dependencies.produces?.includes(key) === true);
+}
+
+/** Whether the producer was added; reports the reason when not. */
+function addDefault(key: Key, consumer: PluginEntry, draft: Draft): boolean {
+  const { producer, dataType } = key;
+  if (draft.isBroken(producer)) return false;
+  const place = placeOf(producer, consumer);
+  const existing = draft.get(producer);
+  if (existing !== undefined) {
+    // A producer whose parameters are wrong would serve the key once they are right.
+    if (existing.params === undefined) return false;
+    draft.problems.error(
+      'missing-data',
+      place,
+      `plugin '${consumer.name}' needs ${key.name}, but plugin '${producer}' (type ${existing.definition.type}) does not produce ${dataType}`,
+    );
+    return false;
+  }
+  const others = draft.plugins.filter((entry) =>
+    entry.dependencies.produces?.some((produced) => produced.dataType === dataType),
+  );
+  const added = draft.hasType(producer)
+    ? draft.add(producer, `'${consumer.name}' needs ${dataType}`, { path: [], at: consumer.place.at })
+    : undefined;
+  if (added?.dependencies.produces?.includes(key) !== true) {
+    if (draft.isIncomplete && others.length === 0) return false;
+    draft.problems.error(
+      'missing-data',
+      place,
+      `plugin '${consumer.name}' needs ${key.name}, which no plugin produces`,
+      suggest(
+        producer,
+        others.map((entry) => entry.name),
+      ),
+    );
+    return false;
+  }
+  const [other] = others;
+  if (other !== undefined) {
+    draft.problems.warn(
+      'second-producer',
+      place,
+      `plugin '${consumer.name}' reads ${dataType} of '${producer}', which was added beside the listed '${other.name}'; name '${other.name}' in the plugin's …ProducerName parameter, or give it its default name`,
+    );
+  }
+  return true;
+}
+
+/** The parameter that names the producer, else the plugin. */
+function placeOf(producer: string, consumer: PluginEntry): Place {
+  const { parameters, place } = consumer;
+  if (typeof parameters !== 'object' || parameters === null) return place;
+  const named = Object.entries(parameters).find(([, value]) => value === producer);
+  return named === undefined ? place : { path: [...place.path, 'parameters', named[0]], at: place.at };
+}
+
+/**
+ * Producers in the order in which they run: after those whose data they require, and after those whose data they can
+ * use unless that would close a circle; otherwise as declared.
+ */
+export function orderProducers(draft: Draft): readonly PluginEntry[] {
+  const producers = draft.plugins.filter((entry) => entry.definition.kinds.includes('producer'));
+  const before = new Map(producers.map((entry) => [entry, new Set<PluginEntry>()]));
+  for (const consumer of producers) {
+    for (const key of consumer.dependencies.requires ?? []) {
+      for (const producer of producersOf(key, draft)) {
+        if (producer !== consumer && before.has(producer)) before.get(consumer)?.add(producer);
+      }
+    }
+  }
+  for (const consumer of producers) {
+    for (const key of consumer.dependencies.optional ?? []) {
+      for (const producer of producersOf(key, draft)) {
+        if (producer === consumer || !before.has(producer)) continue;
+        if (!reaches(producer, consumer, before)) before.get(consumer)?.add(producer);
+      }
+    }
+  }
+  const ordered: PluginEntry[] = [];
+  while (ordered.length < producers.length) {
+    const next = producers.find(
+      (entry) =>
+        !ordered.includes(entry) &&
+        [...(before.get(entry) ?? [])].every((needed) => ordered.includes(needed)),
+    );
+    if (next === undefined) {
+      const rest = producers.filter((entry) => !ordered.includes(entry));
+      draft.problems.error(
+        'dependency-cycle',
+        rest[0]?.place ?? { path: [], at: { line: 1, column: 1 } },
+        `producers need each other in a circle: ${rest.map((entry) => `'${entry.name}'`).join(', ')}`,
+      );
+      return [...ordered, ...rest];
+    }
+    ordered.push(next);
+  }
+  return ordered;
+}
+
+/** Whether `from` runs after `to` as far as `before` says. */
+function reaches(
+  from: PluginEntry,
+  to: PluginEntry,
+  before: ReadonlyMap<PluginEntry, ReadonlySet<PluginEntry>>,
+): boolean {
+  const seen = new Set<PluginEntry>();
+  const open = [from];
+  for (let entry = open.pop(); entry !== undefined; entry = open.pop()) {
+    if (entry === to) return true;
+    if (seen.has(entry)) continue;
+    seen.add(entry);
+    open.push(...(before.get(entry) ?? []));
+  }
+  return false;
+}

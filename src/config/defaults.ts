@@ -1,0 +1,176 @@
+import type { PluginKind } from '../framework/plugin.ts';
+import type { Draft, PluginEntry } from './draft.ts';
+import type { Outline, Reference, SourceOutline } from './outline.ts';
+
+/** Stands for no text at all (`llm-d-router: pkg/epp/config/loader/defaults.go`). */
+export const DEFAULT_TEXT = `apiVersion: llm-d.ai/v1alpha1
+kind: EndpointPickerConfig
+plugins:
+- type: queue-scorer
+- type: kv-cache-utilization-scorer
+- type: prefix-cache-scorer
+- type: metrics-data-source
+- type: core-metrics-extractor
+schedulingProfiles:
+- name: default
+  plugins:
+  - {pluginRef: queue-scorer, weight: 2}
+  - {pluginRef: kv-cache-utilization-scorer, weight: 2}
+  - {pluginRef: prefix-cache-scorer, weight: 3}
+dataLayer:
+  sources:
+  - pluginRef: metrics-data-source
+    extractors:
+    - pluginRef: core-metrics-extractor
+`;
+
+const DEFAULT_PARSERS = ['openai-parser', 'anthropic-parser', 'vllmhttp-parser', 'passthrough-parser'];
+const DEFAULT_DETECTOR = 'utilization-detector';
+const METRICS_SOURCE = 'metrics-data-source';
+const METRICS_EXTRACTOR = 'core-metrics-extractor';
+
+/** A data source with what reads its pages. */
+export interface SourceBinding {
+  readonly source: PluginEntry;
+  readonly extractors: readonly PluginEntry[];
+  /** '' when it is written in the document, else why it was added. */
+  readonly reason: string;
+}
+
+/** The listed parsers, else the default ones. A second parser of a type would never be asked. */
+export function resolveParsers(outline: Outline, draft: Draft): readonly PluginEntry[] {
+  if (outline.parsers.length === 0) {
+    const parsers = DEFAULT_PARSERS.map((type) => draft.add(type, 'no parser is listed'));
+    const present = parsers.filter((entry) => entry !== undefined);
+    for (const entry of present) draft.refer(entry);
+    return present;
+  }
+  const parsers: PluginEntry[] = [];
+  for (const reference of outline.parsers) {
+    const entry = draft.resolve(reference, ['parser']);
+    if (entry === undefined) continue;
+    if (parsers.some((other) => other.definition.type === entry.definition.type)) {
+      draft.problems.warn(
+        'repeated-reference',
+        reference,
+        `a parser of type ${entry.definition.type} is listed before '${entry.name}', which is left out`,
+      );
+      continue;
+    }
+    parsers.push(entry);
+  }
+  return parsers;
+}
+
+/** The named detector, else `utilization-detector` with defaults. */
+export function resolveDetector(outline: Outline, draft: Draft): PluginEntry | undefined {
+  if (outline.detector !== undefined) return draft.resolve(outline.detector, ['saturation-detector']);
+  const entry = draft.add(DEFAULT_DETECTOR, 'no saturation detector is named');
+  if (entry !== undefined) draft.refer(entry);
+  return entry;
+}
+
+/** The listed sources, and the default metrics source unless one of its type is there. */
+export function resolveSources(outline: Outline, draft: Draft): readonly SourceBinding[] {
+  const { problems } = draft;
+  const bindings: SourceBinding[] = [];
+  for (const written of outline.sources) {
+    const source = draft.resolve(written.source, ['source']);
+    const extractors = resolveExtractors(written, draft);
+    if (source === undefined) continue;
+    if (bindings.some((binding) => binding.source === source)) {
+      problems.warn(
+        'repeated-reference',
+        written.source,
+        `source '${source.name}' is listed twice: it polls twice`,
+      );
+    }
+    bindings.push({ source, extractors, reason: '' });
+  }
+  const hasMetrics = bindings.some((binding) => binding.source.definition.type === METRICS_SOURCE);
+  if (outline.injectDefaults && !hasMetrics && !draft.isBroken(METRICS_SOURCE)) {
+    const binding = defaultSource(draft);
+    if (binding !== undefined) bindings.push(binding);
+  }
+  if (bindings.length === 0 && !draft.isIncomplete) {
+    problems.warn(
+      'no-sources',
+      { path: ['dataLayer'], at: { line: 1, column: 1 } },
+      'no data source is configured: endpoint metrics stay unknown',
+    );
+  }
+  return bindings;
+}
+
+function resolveExtractors(written: SourceOutline, draft: Draft): readonly PluginEntry[] {
+  const extractors: PluginEntry[] = [];
+  for (const reference of written.extractors) {
+    const entry = draft.resolve(reference, ['extractor']);
+    if (entry === undefined) continue;
+    if (extractors.some((other) => other.definition.type === entry.definition.type)) {
+      draft.problems.error(
+        'repeated-reference',
+        reference,
+        `source '${written.source.name}' has two extractors of type ${entry.definition.type}, want one`,
+      );
+      continue;
+    }
+    extractors.push(entry);
+  }
+  return extractors;
+}
+
+/** A listed source and extractor of the default types serve under any name. */
+function defaultSource(draft: Draft): SourceBinding | undefined {
+  const reason = 'no metrics source is bound';
+  const source = draft.firstOfType(METRICS_SOURCE) ?? draft.add(METRICS_SOURCE, reason);
+  const extractor = draft.firstOfType(METRICS_EXTRACTOR) ?? draft.add(METRICS_EXTRACTOR, reason);
+  if (source === undefined || extractor === undefined) return undefined;
+  draft.refer(source);
+  draft.refer(extractor);
+  return { source, extractors: [extractor], reason };
+}
+
+/** The plugin that finds endpoints; undefined when none is named. Warns of what is accepted without effect. */
+export function resolveDiscovery(outline: Outline, draft: Draft): PluginEntry | undefined {
+  const { problems } = draft;
+  if (outline.peerDiscovery !== undefined) {
+    problems.warn('ineffective-section', outline.peerDiscovery, 'dataLayer.peerDiscovery has no effect');
+  }
+  const syncer: Reference | undefined = outline.crossReplicaSyncer;
+  if (syncer !== undefined) {
+    problems.error(
+      'unavailable-feature',
+      syncer,
+      `dataLayer.crossReplicaSyncerPluginRef: got '${syncer.name}', but no plugin shares state between replicas in this version`,
+    );
+  }
+  return outline.discovery === undefined ? undefined : draft.resolve(outline.discovery, ['discovery']);
+}
+
+/** Kinds that do nothing until something refers to the plugin. */
+const REFERENCED_KINDS: ReadonlySet<PluginKind> = new Set([
+  'filter',
+  'scorer',
+  'picker',
+  'parser',
+  'source',
+  'extractor',
+  'discovery',
+  'saturation-detector',
+  'state-dumper',
+  'endpoint-observer',
+]);
+
+/** Warns of listed plugins that nothing refers to and that do nothing by being listed. */
+export function warnUnused(draft: Draft): void {
+  for (const entry of draft.plugins) {
+    if (entry.reason !== '' || draft.isReferenced(entry)) continue;
+    if (!entry.definition.kinds.every((kind) => REFERENCED_KINDS.has(kind))) continue;
+    draft.problems.warn(
+      'unused-plugin',
+      entry.place,
+      `plugin '${entry.name}' (type ${entry.definition.type}) is listed, but nothing refers to it: it has no effect`,
+    );
+  }
+}

@@ -1,0 +1,268 @@
+import { ConfigurationError } from '../framework/errors.ts';
+import type { AnyPluginDefinition, DataDependencies, PluginKind } from '../framework/plugin.ts';
+import { KNOWN_TYPES, OLD_TYPES, UNGATED_TYPES } from './known-types.ts';
+import { type MapNode, plainOf } from './node.ts';
+import type { PluginOutline, Reference } from './outline.ts';
+import { checkParameters, parametersFrom } from './parameters.ts';
+import type { Place, ProblemList } from './problems.ts';
+import { suggest } from './suggest.ts';
+import { TypeIndex } from './type-index.ts';
+
+/** One plugin instance of the effective configuration. */
+export interface PluginEntry {
+  /** Unique in the configuration. */
+  readonly name: string;
+  readonly definition: AnyPluginDefinition;
+  /** What the plugin's schema gave; undefined when its parameters are wrong. */
+  readonly params: unknown;
+  /** Parameters as written, in documented case; undefined when there are none. */
+  readonly parameters: unknown;
+  readonly dependencies: DataDependencies;
+  /** '' when it is written in the document, else why it was added. */
+  readonly reason: string;
+  readonly place: Place;
+}
+
+/** What loading may be told besides the text. */
+export interface LoadOptions {
+  readonly catalogue: readonly AnyPluginDefinition[];
+  /** `--allow-experimental-plugins`. */
+  readonly allowExperimental?: boolean;
+  /** Parameters of plugins that are added because the document lists none of the type, by type. */
+  readonly addedParameters?: ReadonlyMap<string, object>;
+}
+
+const NOWHERE: Place = { path: [], at: { line: 1, column: 1 } };
+
+/** The configuration while it is completed: plugins by name, and what refers to them. */
+export class Draft {
+  readonly problems: ProblemList;
+  readonly #types: TypeIndex;
+  readonly #options: LoadOptions;
+  readonly #byName = new Map<string, PluginEntry>();
+  /** Names whose entry has a reported problem: references to them stay silent. */
+  readonly #brokenNames = new Set<string>();
+  readonly #referenced = new Set<PluginEntry>();
+
+  constructor(options: LoadOptions, problems: ProblemList) {
+    this.#options = options;
+    this.#types = new TypeIndex(options.catalogue);
+    this.problems = problems;
+  }
+
+  /** In declaration order, then added ones. */
+  get plugins(): readonly PluginEntry[] {
+    return [...new Set(this.#byName.values())];
+  }
+
+  isReferenced(entry: PluginEntry): boolean {
+    return this.#referenced.has(entry);
+  }
+
+  refer(entry: PluginEntry): void {
+    this.#referenced.add(entry);
+  }
+
+  get(name: string): PluginEntry | undefined {
+    return this.#byName.get(name);
+  }
+
+  /** A plugin was meant here, but a reported problem keeps it out. */
+  isBroken(name: string): boolean {
+    return this.#brokenNames.has(name);
+  }
+
+  hasType(type: string): boolean {
+    return this.#types.get(type) !== undefined;
+  }
+
+  /** Some plugin was left out, so that what it would do cannot be judged. */
+  get isIncomplete(): boolean {
+    return this.#brokenNames.size > 0;
+  }
+
+  firstOfType(type: string): PluginEntry | undefined {
+    return this.plugins.find((entry) => entry.definition.type === type);
+  }
+
+  firstOfKind(kind: PluginKind): PluginEntry | undefined {
+    return this.plugins.find((entry) => entry.definition.kinds.includes(kind));
+  }
+
+  /** Takes the listed plugins in. */
+  declare(plugins: readonly PluginOutline[]): void {
+    const names = new Set(plugins.map((plugin) => plugin.name || plugin.type));
+    for (const plugin of plugins) this.#declareOne(plugin, names);
+  }
+
+  #declareOne(plugin: PluginOutline, names: ReadonlySet<string>): void {
+    const written = plugin.name || plugin.type;
+    const definition = this.#definitionOf(plugin);
+    const place = { path: plugin.path, at: plugin.at };
+    if (definition === undefined) {
+      if (written !== '') this.#brokenNames.add(written);
+      return;
+    }
+    const previous = this.#byName.get(written);
+    if (previous !== undefined) {
+      this.problems.error(
+        'duplicate-name',
+        { path: [...plugin.path, 'name'], at: plugin.nameAt },
+        `plugin name '${written}' stands here and on line ${previous.place.at.line}; give one of them another name`,
+      );
+      return;
+    }
+    // An unnamed plugin under an old type is called as the current one; its old name still resolves.
+    const isRenamed = plugin.name === '' && plugin.type !== definition.type && !names.has(definition.type);
+    const name = isRenamed ? definition.type : written;
+    const { params, canonical } = checkParameters(
+      { definition, node: plugin.parameters, path: parametersPath(plugin), at: plugin.at },
+      this.problems,
+    );
+    const entry = this.#entry({ name, definition, params, canonical, reason: plugin.reason, place });
+    this.#byName.set(name, entry);
+    if (isRenamed) this.#byName.set(written, entry);
+  }
+
+  /**
+   * Adds a plugin of a type in the catalogue under the name of its type, and returns it; the existing one when the
+   * name is taken.
+   */
+  add(type: string, reason: string, place: Place = NOWHERE): PluginEntry | undefined {
+    const existing = this.#byName.get(type);
+    if (existing !== undefined) return existing;
+    const definition = this.#types.get(type);
+    if (definition === undefined || !this.#isAllowed(definition, place)) return undefined;
+    const added = this.#options.addedParameters?.get(definition.type);
+    const node = added === undefined ? undefined : parametersFrom(added, place.at);
+    const { params, canonical } = checkParameters(
+      { definition, node, path: [...place.path], at: place.at },
+      this.problems,
+    );
+    const entry = this.#entry({ name: type, definition, params, canonical, reason, place });
+    this.#byName.set(type, entry);
+    return entry;
+  }
+
+  /**
+   * The plugin a reference means: an instance of that name, else a new one of that type without parameters.
+   * Reports what is wrong and returns undefined, also when it is not of one of `kinds` (empty: any).
+   */
+  resolve(reference: Reference, kinds: readonly PluginKind[]): PluginEntry | undefined {
+    const { name } = reference;
+    if (this.#brokenNames.has(name)) return undefined;
+    let entry = this.#byName.get(name);
+    if (entry === undefined && this.#types.get(name) !== undefined) {
+      entry = this.add(name, 'referenced by its type', reference);
+      if (entry === undefined) return undefined;
+    }
+    if (entry === undefined) {
+      this.#reportUnknown(reference);
+      return undefined;
+    }
+    if (kinds.length > 0 && !entry.definition.kinds.some((kind) => kinds.includes(kind))) {
+      this.problems.error(
+        'wrong-kind',
+        reference,
+        `plugin '${name}' (type ${entry.definition.type}) is a ${entry.definition.kinds.join(', ')}, want a ${kinds.join(' or ')}`,
+      );
+      return undefined;
+    }
+    this.#referenced.add(entry);
+    return entry;
+  }
+
+  #reportUnknown(reference: Reference): void {
+    const { name } = reference;
+    if (KNOWN_TYPES.has(name)) {
+      this.problems.error(
+        'unavailable-type',
+        reference,
+        `plugin type '${name}' is known but not available in this version`,
+      );
+      return;
+    }
+    const close =
+      suggest(name, [...this.#byName.keys(), ...this.#brokenNames]) ??
+      OLD_TYPES.get(name) ??
+      suggest(name, this.#types.names());
+    this.problems.error('unknown-reference', reference, `no plugin is named '${name}'`, close);
+  }
+
+  #definitionOf(plugin: PluginOutline): AnyPluginDefinition | undefined {
+    const { type } = plugin;
+    if (type === '') return undefined; // reported as a missing value
+    const place = { path: [...plugin.path, 'type'], at: plugin.typeAt };
+    const definition = this.#types.get(type);
+    if (definition === undefined) {
+      if (KNOWN_TYPES.has(type)) {
+        this.problems.error(
+          'unavailable-type',
+          place,
+          `plugin type '${type}' is known but not available in this version`,
+        );
+      } else {
+        const close = OLD_TYPES.get(type) ?? suggest(type, [...this.#types.names(), ...KNOWN_TYPES]);
+        this.problems.error('unknown-type', place, `unknown plugin type '${type}'`, close);
+      }
+      return undefined;
+    }
+    const successor = type === definition.type ? definition.replacedBy : definition.type;
+    if (successor !== undefined) {
+      this.problems.warn('deprecated-type', place, `plugin type '${type}' is deprecated; use ${successor}`);
+    }
+    return this.#isAllowed(definition, place) ? definition : undefined;
+  }
+
+  #isAllowed(definition: AnyPluginDefinition, place: Place): boolean {
+    if (definition.stability !== 'alpha' || this.#options.allowExperimental === true) return true;
+    const message = `plugin type '${definition.type}' is experimental: its parameters may change`;
+    if (UNGATED_TYPES.has(definition.type)) {
+      this.problems.warn(
+        'experimental-type',
+        place,
+        `${message}; --allow-experimental-plugins silences this`,
+      );
+      return true;
+    }
+    this.problems.error('experimental-type', place, `${message}; --allow-experimental-plugins allows it`);
+    return false;
+  }
+
+  #entry(
+    parts: Pick<PluginEntry, 'name' | 'definition' | 'params' | 'reason' | 'place'> & {
+      readonly canonical: MapNode | undefined;
+    },
+  ): PluginEntry {
+    const { name, definition, params, canonical, reason, place } = parts;
+    return {
+      name,
+      definition,
+      params,
+      parameters: canonical === undefined ? undefined : plainOf(canonical),
+      dependencies: this.#dependenciesOf(definition, params, parts),
+      reason,
+      place,
+    };
+  }
+
+  #dependenciesOf(
+    definition: AnyPluginDefinition,
+    params: unknown,
+    { name, place }: Pick<PluginEntry, 'name' | 'place'>,
+  ): DataDependencies {
+    if (params === undefined || definition.dependencies === undefined) return {};
+    try {
+      return definition.dependencies(params, name);
+    } catch (error) {
+      if (!(error instanceof ConfigurationError)) throw error;
+      this.problems.error('invalid-parameters', place, `plugin '${name}': ${error.message}`);
+      return {};
+    }
+  }
+}
+
+/** Moved parameters stand where they were written. */
+function parametersPath(plugin: PluginOutline): PluginOutline['path'] {
+  return plugin.reason === '' ? [...plugin.path, 'parameters'] : plugin.path;
+}

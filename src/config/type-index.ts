@@ -1,0 +1,27 @@
+import { ConfigurationError } from '../framework/errors.ts';
+import type { AnyPluginDefinition } from '../framework/plugin.ts';
+
+/** Finds plugin types by name. */
+export class TypeIndex {
+  readonly #byType = new Map<string, AnyPluginDefinition>();
+
+  /** Throws `ConfigurationError` when a type or alias is listed twice. */
+  constructor(catalogue: readonly AnyPluginDefinition[]) {
+    for (const definition of catalogue) {
+      for (const type of [definition.type, ...(definition.aliases ?? [])]) {
+        if (this.#byType.has(type)) throw new ConfigurationError(`plugin type '${type}' is listed twice`);
+        this.#byType.set(type, definition);
+      }
+    }
+  }
+
+  /** The definition with this type or alias. */
+  get(type: string): AnyPluginDefinition | undefined {
+    return this.#byType.get(type);
+  }
+
+  /** Types and aliases. */
+  names(): Iterable<string> {
+    return this.#byType.keys();
+  }
+}
