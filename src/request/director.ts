@@ -172,7 +172,7 @@ export class Director {
     return {
       destination: primary.targets.length === 1 ? endpoint.hostPort : joinTargets(primary.targets),
       scores,
-      body: mustRewrite(request) ? rewriteModel(body, request.targetModel) : undefined,
+      body: mustRewrite(request) ? rewrite(body, request.targetModel) : undefined,
       skipsResponse: request.body.skipsResponse,
     };
   }
@@ -197,6 +197,12 @@ function mustRewrite(request: InferenceRequest): boolean {
     request.targetModel !== '' &&
     request.targetModel !== request.body.model
   );
+}
+
+function rewrite(body: Buffer, model: string): readonly Uint8Array[] {
+  const slices = rewriteModel(body, model);
+  if (slices !== undefined) return slices;
+  throw new RejectionError('internal', 'the model name cannot be replaced in the request body');
 }
 
 function joinTargets(targets: readonly Endpoint[]): string {

@@ -1,0 +1,76 @@
+import process from 'node:process';
+import { systemClock } from './util/clock.ts';
+import type { CommandIo } from './util/command-io.ts';
+
+const COMMANDS = ['serve', 'demo', 'sim', 'gateway', 'validate'] as const;
+
+const USAGE = `epp: the endpoint picker
+
+  epp [serve] [flags]     the picker (epp serve --help lists the flags)
+  epp demo                simulated servers, picker and Envoy, round robin against the picker
+  epp sim                 simulated model servers
+  epp gateway             a small stand-in for Envoy, for laptops and tests
+  epp validate FILE       every problem of a configuration, and what it amounts to
+  epp version
+
+Each command answers --help.
+`;
+
+/** `serve` is the default, so that the reference's argument lists work as they are. */
+async function main(argv: readonly string[], io: CommandIo): Promise<number> {
+  const [first = ''] = argv;
+  const rest = argv.slice(1);
+  switch (first) {
+    case 'demo':
+      return (await import('./demo/command.ts')).demoCommand(rest, io);
+    case 'sim':
+      return (await import('./sim/command.ts')).simCommand(rest, io);
+    case 'gateway':
+      return (await import('./gateway/command.ts')).gatewayCommand(rest, io);
+    case 'validate':
+      return (await import('./cli/validate.ts')).validateCommand(rest, io);
+    case 'version':
+    case '--version':
+      io.out(`${(await import('./cli/version.ts')).VERSION}\n`);
+      return 0;
+    case 'help':
+      io.out(USAGE);
+      return 0;
+    case 'serve':
+      return (await import('./cli/serve.ts')).serveCommand(rest, io);
+    default:
+      if (first === '' || first.startsWith('-'))
+        return (await import('./cli/serve.ts')).serveCommand(argv, io);
+      io.err(`epp: unknown command "${first}", want one of ${COMMANDS.join(', ')}\n\n${USAGE}`);
+      return 2;
+  }
+}
+
+const stop = new AbortController();
+for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+  process.on(signal, () => {
+    if (stop.signal.aborted) process.exit(1); // asked twice: now
+    stop.abort();
+  });
+}
+for (const event of ['uncaughtException', 'unhandledRejection'] as const) {
+  process.on(event, (error: unknown) => {
+    const detail = error instanceof Error ? (error.stack ?? error.message) : String(error);
+    process.stderr.write(
+      `${JSON.stringify({ level: 'error', msg: 'stopping on an unexpected error', event, detail })}\n`,
+    );
+    process.exit(1);
+  });
+}
+process.stdout.on('error', () => process.exit(0)); // the reader left
+
+process.exitCode = await main(process.argv.slice(2), {
+  out: (text) => void process.stdout.write(text),
+  err: (text) => void process.stderr.write(text),
+  isTerminal: process.stdout.isTTY === true,
+  env: process.env,
+  self: [process.execPath, process.argv[1] ?? ''],
+  signal: stop.signal,
+  clock: systemClock,
+});
+process.exit();
