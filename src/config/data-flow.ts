@@ -78,10 +78,11 @@ function addDefault(key: Key, consumer: PluginEntry, draft: Draft): boolean {
 
 /** The parameter that names the producer, else the plugin. */
 function placeOf(producer: string, consumer: PluginEntry): Place {
-  const { parameters, place } = consumer;
-  if (typeof parameters !== 'object' || parameters === null) return place;
-  const named = Object.entries(parameters).find(([, value]) => value === producer);
-  return named === undefined ? place : { path: [...place.path, 'parameters', named[0]], at: place.at };
+  const named = consumer.parameters?.entries.find(
+    ({ value }) => value.kind === 'scalar' && value.value === producer,
+  );
+  if (named === undefined) return consumer.place;
+  return { path: [...consumer.place.path, 'parameters', named.key], at: named.value };
 }
 
 /**

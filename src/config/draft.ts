@@ -1,7 +1,7 @@
 import { ConfigurationError } from '../framework/errors.ts';
 import type { AnyPluginDefinition, DataDependencies, PluginKind } from '../framework/plugin.ts';
 import { KNOWN_TYPES, OLD_TYPES, UNGATED_TYPES } from './known-types.ts';
-import { type MapNode, plainOf } from './node.ts';
+import type { MapNode } from './node.ts';
 import type { PluginOutline, Reference } from './outline.ts';
 import { checkParameters, parametersFrom } from './parameters.ts';
 import type { Place, ProblemList } from './problems.ts';
@@ -16,7 +16,7 @@ export interface PluginEntry {
   /** What the plugin's schema gave; undefined when its parameters are wrong. */
   readonly params: unknown;
   /** Parameters as written, in documented case; undefined when there are none. */
-  readonly parameters: unknown;
+  readonly parameters: MapNode | undefined;
   readonly dependencies: DataDependencies;
   /** '' when it is written in the document, else why it was added. */
   readonly reason: string;
@@ -239,7 +239,7 @@ export class Draft {
       name,
       definition,
       params,
-      parameters: canonical === undefined ? undefined : plainOf(canonical),
+      parameters: canonical,
       dependencies: this.#dependenciesOf(definition, params, parts),
       reason,
       place,

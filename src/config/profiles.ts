@@ -1,5 +1,6 @@
 import type { PluginKind } from '../framework/plugin.ts';
 import type { Draft, PluginEntry } from './draft.ts';
+import { entryOf } from './node.ts';
 import type { Outline, ProfileOutline } from './outline.ts';
 import { suggest } from './suggest.ts';
 
@@ -184,7 +185,10 @@ function checkProfileName(entry: PluginEntry, profiles: readonly Profile[], draf
   if (isOf(entry, ['profile-handler']) && profiles.length === 1) return;
   draft.problems.warn(
     'unknown-profile',
-    { path: [...entry.place.path, 'parameters', key], at: entry.place.at },
+    {
+      path: [...entry.place.path, 'parameters', key],
+      at: entryOf(entry.parameters, key)?.value ?? entry.place.at,
+    },
     `${key} of plugin '${entry.name}' names the profile '${name}', got the profiles ${profiles.map((profile) => profile.name).join(', ')}`,
     suggest(
       name,

@@ -1,0 +1,208 @@
+import type { Extractor, PollSource } from '../framework/data-source.ts';
+import type { EndpointDiscovery } from '../framework/discovery.ts';
+import { ConfigurationError } from '../framework/errors.ts';
+import type { Filter } from '../framework/filter.ts';
+import type {
+  DataProducer,
+  EndpointObserver,
+  HeaderProcessor,
+  PreRequestHook,
+  ResponseBodyHook,
+  ResponseHeaderHook,
+  StateDumper,
+} from '../framework/hooks.ts';
+import type { Parser } from '../framework/parser.ts';
+import type { Picker } from '../framework/picker.ts';
+import type { Pipeline, ProfileSpec } from '../framework/pipeline.ts';
+import type { Named, PluginContext, PluginKind } from '../framework/plugin.ts';
+import type { ProfileHandler } from '../framework/profile-handler.ts';
+import type { SaturationDetector } from '../framework/saturation.ts';
+import type { Scorer } from '../framework/scorer.ts';
+import type { PluginEntry } from './draft.ts';
+import type { EndpointPickerConfig } from './load.ts';
+import { type Problem, ProblemList } from './problems.ts';
+import type { Profile } from './profiles.ts';
+
+/** What an instance of each kind is. */
+interface Kinds {
+  filter: Filter;
+  scorer: Scorer;
+  picker: Picker;
+  'profile-handler': ProfileHandler;
+  parser: Parser;
+  'header-processor': HeaderProcessor;
+  producer: DataProducer;
+  'pre-request': PreRequestHook;
+  'response-header': ResponseHeaderHook;
+  'response-body': ResponseBodyHook;
+  'endpoint-observer': EndpointObserver;
+  'state-dumper': StateDumper;
+  source: PollSource;
+  extractor: Extractor;
+  discovery: EndpointDiscovery;
+  'saturation-detector': SaturationDetector;
+}
+
+/** The method that proves a kind. */
+const METHODS = {
+  filter: 'filter',
+  scorer: 'score',
+  picker: 'pick',
+  'profile-handler': 'process',
+  parser: 'parse',
+  'header-processor': 'requestHeaders',
+  producer: 'produce',
+  'pre-request': 'preRequest',
+  'response-header': 'responseHeaders',
+  'response-body': 'responseComplete',
+  'endpoint-observer': 'endpointRemoved',
+  'state-dumper': 'dumpState',
+  source: 'poll',
+  extractor: 'extract',
+  discovery: 'start',
+  'saturation-detector': 'saturation',
+} as const satisfies Record<PluginKind, string>;
+
+/** What building gives. */
+export interface BuildResult {
+  /** Undefined when one of `problems` is an error. */
+  readonly pipeline: Pipeline | undefined;
+  readonly problems: readonly Problem[];
+}
+
+/** Gives a plugin what it needs; called once for each instance. */
+export type ContextFactory = (name: string, type: string) => PluginContext;
+
+/**
+ * Constructs every plugin, in declaration order and then added ones, and puts each into the places it serves. Reports
+ * every plugin that cannot be constructed, not only the first; never throws for a fault of a plugin.
+ */
+export function buildPipeline(config: EndpointPickerConfig, contextFor: ContextFactory): BuildResult {
+  const problems = new ProblemList();
+  const instances = new Instances(problems);
+  for (const entry of config.plugins) instances.create(entry, contextFor);
+  if (problems.hasErrors) return { pipeline: undefined, problems: problems.sorted() };
+  const pipeline = assemble(config, instances, problems);
+  return { pipeline: problems.hasErrors ? undefined : pipeline, problems: problems.sorted() };
+}
+
+function assemble(config: EndpointPickerConfig, instances: Instances, problems: ProblemList): Pipeline {
+  const { plugins } = config;
+  return {
+    profiles: config.profiles.map((profile) => profileSpec(profile, instances)),
+    handler: instances.as('profile-handler', config.handler),
+    headerProcessors: instances.all('header-processor', plugins),
+    producers: instances.all('producer', config.producers),
+    preRequestHooks: instances.all('pre-request', plugins),
+    responseHeaderHooks: instances.all('response-header', plugins),
+    responseBodyHooks: instances.all('response-body', plugins),
+    endpointObservers: instances.all('endpoint-observer', plugins),
+    parsers: reachableParsers(config, instances, problems),
+    saturationDetector: instances.as('saturation-detector', config.saturationDetector),
+    sources: config.sources.map((binding) => {
+      const source = instances.as('source', binding.source);
+      const extractors = binding.extractors.map((entry) => {
+        const extractor = instances.as('extractor', entry);
+        if (extractor.plugin.payload !== source.plugin.payload) {
+          problems.error(
+            'wrong-kind',
+            entry.place,
+            `extractor '${extractor.name}' reads ${extractor.plugin.payload}, but source '${source.name}' delivers ${source.plugin.payload}`,
+          );
+        }
+        return extractor;
+      });
+      return { source, extractors };
+    }),
+    discovery: config.discovery === undefined ? undefined : instances.as('discovery', config.discovery),
+    plugins: plugins.map((entry) => instances.named(entry)),
+  };
+}
+
+function profileSpec(profile: Profile, instances: Instances): ProfileSpec {
+  const entries = profile.members.map((member) => member.plugin);
+  const [picker] = instances.all('picker', entries);
+  if (picker === undefined) throw new ConfigurationError(`profile '${profile.name}' has no picker`);
+  return {
+    name: profile.name,
+    filters: instances.all('filter', entries),
+    scorers: profile.members
+      .filter(({ plugin }) => plugin.definition.kinds.includes('scorer'))
+      .map(({ plugin, weight }) => ({ ...instances.as('scorer', plugin), weight })),
+    picker,
+  };
+}
+
+/** A parser that claims no path takes what the others leave; parsers behind it would never be asked. */
+function reachableParsers(
+  config: EndpointPickerConfig,
+  instances: Instances,
+  problems: ProblemList,
+): readonly Named<Parser>[] {
+  const parsers: Named<Parser>[] = [];
+  for (const entry of config.parsers) {
+    const fallback = parsers.at(-1);
+    if (fallback?.plugin.pathSuffixes.length === 0) {
+      problems.warn(
+        'ineffective-reference',
+        entry.place,
+        `parser '${entry.name}' stands behind '${fallback.name}', which takes every path, and is left out`,
+      );
+      continue;
+    }
+    parsers.push(instances.as('parser', entry));
+  }
+  return parsers;
+}
+
+/** Instances by their entry. */
+class Instances {
+  readonly #problems: ProblemList;
+  readonly #byEntry = new Map<PluginEntry, object>();
+
+  constructor(problems: ProblemList) {
+    this.#problems = problems;
+  }
+
+  /** Constructs one plugin; a failure is a problem at its place. */
+  create(entry: PluginEntry, contextFor: ContextFactory): void {
+    const { name, definition } = entry;
+    try {
+      const instance = definition.create(entry.params, contextFor(name, definition.type));
+      for (const kind of definition.kinds) {
+        if (typeof Reflect.get(instance, METHODS[kind]) !== 'function') {
+          throw new ConfigurationError(`it is listed as ${kind} but has no method ${METHODS[kind]}`);
+        }
+      }
+      this.#byEntry.set(entry, instance);
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error);
+      this.#problems.error(
+        'invalid-parameters',
+        entry.place,
+        `plugin '${name}' (type ${definition.type}) cannot start: ${reason}`,
+      );
+    }
+  }
+
+  named(entry: PluginEntry): Named<object> {
+    const plugin = this.#byEntry.get(entry);
+    if (plugin === undefined) throw new ConfigurationError(`plugin '${entry.name}' was not constructed`);
+    return { name: entry.name, type: entry.definition.type, plugin };
+  }
+
+  /** The instance as what its definition lists. */
+  as<K extends PluginKind>(kind: K, entry: PluginEntry): Named<Kinds[K]> {
+    const named = this.named(entry);
+    if (!entry.definition.kinds.includes(kind))
+      throw new ConfigurationError(`plugin '${entry.name}' is no ${kind}`);
+    return { ...named, plugin: named.plugin as Kinds[K] }; // create() checked the kind's method
+  }
+
+  /** Those of `entries` that are of `kind`, in order. */
+  all<K extends PluginKind>(kind: K, entries: readonly PluginEntry[]): readonly Named<Kinds[K]>[] {
+    return entries
+      .filter((entry) => entry.definition.kinds.includes(kind))
+      .map((entry) => this.as(kind, entry));
+  }
+}
