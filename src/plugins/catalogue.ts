@@ -6,6 +6,10 @@ import { headerBasedTestingFilter } from './filters/header-based-testing-filter.
 import { labelSelectorFilter } from './filters/label-selector-filter.ts';
 import { prefillFilter } from './filters/prefill-filter.ts';
 import { sessionAffinityFilter } from './filters/session-affinity-filter.ts';
+import { anthropicParser } from './parsers/anthropic-parser.ts';
+import { openaiParser } from './parsers/openai-parser.ts';
+import { passthroughParser } from './parsers/passthrough-parser.ts';
+import { vllmhttpParser } from './parsers/vllmhttp-parser.ts';
 import { maxScorePicker } from './pickers/max-score-picker.ts';
 import { randomPicker } from './pickers/random-picker.ts';
 import { weightedRandomPicker } from './pickers/weighted-random-picker.ts';
@@ -46,7 +50,12 @@ const PICKERS: readonly AnyPluginDefinition[] = [maxScorePicker, randomPicker, w
 const PROFILE_HANDLERS: readonly AnyPluginDefinition[] = [singleProfileHandler];
 const HEADER_PROCESSORS: readonly AnyPluginDefinition[] = [];
 const PRODUCERS: readonly AnyPluginDefinition[] = [];
-const PARSERS: readonly AnyPluginDefinition[] = [];
+const PARSERS: readonly AnyPluginDefinition[] = [
+  openaiParser,
+  anthropicParser,
+  vllmhttpParser,
+  passthroughParser,
+];
 const SATURATION_DETECTORS: readonly AnyPluginDefinition[] = [concurrencyDetector, utilizationDetector];
 const SOURCES: readonly AnyPluginDefinition[] = [];
 const EXTRACTORS: readonly AnyPluginDefinition[] = [];
