@@ -33,7 +33,7 @@ export class PluginMeter {
     this.#log = context.log;
     const labels = { extension_point: extensionPoint, plugin_type: plugin.type, plugin_name: plugin.name };
     this.#duration = context.instruments.histogram('plugin_duration_seconds', labels);
-    this.#failures = context.instruments.counter('plugin_failures_total', labels);
+    this.#failures = context.instruments.counter('plugin_errors_total', labels);
   }
 
   /** One call that began at `startMs` is over; returns the time, which is the start of the next call. */
