@@ -1,4 +1,5 @@
 import type { AnyPluginDefinition } from '../framework/plugin.ts';
+import { coreMetricsExtractor } from './extractors/core-metrics-extractor.ts';
 import { byLabel } from './filters/by-label.ts';
 import { decodeFilter } from './filters/decode-filter.ts';
 import { encodeFilter } from './filters/encode-filter.ts';
@@ -58,7 +59,7 @@ const PARSERS: readonly AnyPluginDefinition[] = [
 ];
 const SATURATION_DETECTORS: readonly AnyPluginDefinition[] = [concurrencyDetector, utilizationDetector];
 const SOURCES: readonly AnyPluginDefinition[] = [];
-const EXTRACTORS: readonly AnyPluginDefinition[] = [];
+const EXTRACTORS: readonly AnyPluginDefinition[] = [coreMetricsExtractor];
 const DISCOVERY: readonly AnyPluginDefinition[] = [];
 
 /** Every built-in plugin. A type or alias listed twice fails the start. */

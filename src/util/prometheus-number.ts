@@ -33,7 +33,7 @@ export function parseNumber(page: Buffer, from: number, to: number): number | un
     return (isNegative ? -mantissa : mantissa) / scale;
   }
   if (to === from || to - from > MAX_BYTES) return undefined;
-  const text = page.latin1Slice(from, to);
+  const text = page.toString('latin1', from, to);
   if (DECIMAL.test(text)) return Number(text);
   const infinite = INFINITE.exec(text);
   if (infinite !== null) return infinite[1] === '-' ? Number.NEGATIVE_INFINITY : Number.POSITIVE_INFINITY;

@@ -226,7 +226,7 @@ test('generated pages give what the full parser gives', () => {
       fc.uniqueArray(anyName, { minLength: 1 }),
       (lines, names) => {
         const page = lines.join('');
-        const want = parseAll(page).filter((sample) => names.includes(sample.name));
+        const want = parseAll(page).filter((sample) => (names as string[]).includes(sample.name));
         expect(scan(names, page, ['engine', 'le', 'a', 'model_name'])).toEqual(want);
       },
     ),

@@ -77,7 +77,7 @@ export class PageScanner {
 
   /** Starts on `page`, which must stay unchanged until the last `next`. Throws `PageError` when it is no metrics page. */
   open(page: Uint8Array): void {
-    this.#page = page instanceof Buffer ? page : Buffer.from(page.buffer, page.byteOffset, page.byteLength);
+    this.#page = Buffer.isBuffer(page) ? page : Buffer.from(page.buffer, page.byteOffset, page.byteLength);
     this.#at = 0;
     this.#checkFirstSample();
     this.#at = 0;
