@@ -2,6 +2,7 @@ import { AttributeKey } from '../framework/attribute.ts';
 import type { CounterCell, HistogramCell } from '../framework/instruments.ts';
 import type { InferenceRequest } from '../framework/request.ts';
 import type { InferenceResponse } from '../framework/response.ts';
+import type { Clock } from '../util/clock.ts';
 import { OTHER } from './label-bound.ts';
 import type { MetricRegistry } from './registry.ts';
 import { seriesKey } from './series.ts';
@@ -85,18 +86,20 @@ const RECORD = new AttributeKey<RequestRecord>('RequestRecord', 'telemetry');
 
 /**
  * Counts requests on their way. Each method is called at one place: `scheduled` or `rejected` by the request stage,
- * `chunk` and `completed` by the response stage; `completed` once for every request, however it ended.
+ * `chunkFollowed` and `completed` by the response stage; `completed` once for every request, however it ended.
  */
 export class RequestMetrics {
   readonly #registry: MetricRegistry;
+  readonly #clock: Clock;
   readonly #combinations = new Map<string, RequestCells>();
   readonly #requestProcessing: HistogramCell;
   readonly #responseProcessing: HistogramCell;
   /** By hundreds: index 2 is `2xx`. */
   readonly #responses: readonly CounterCell[];
 
-  constructor(registry: MetricRegistry) {
+  constructor(registry: MetricRegistry, clock: Clock) {
     this.#registry = registry;
+    this.#clock = clock;
     this.#requestProcessing = registry.histogram('request_processing_duration_seconds', {});
     this.#responseProcessing = registry.histogram('response_processing_duration_seconds', {});
     this.#responses = ['other', '1xx', '2xx', '3xx', '4xx', '5xx'].map((codeClass) =>
@@ -125,19 +128,16 @@ export class RequestMetrics {
     this.#requestProcessing.observe(durationMs / 1000);
   }
 
-  /** A chunk of the response body arrived at `nowMs`; call before `response.lastByteAtMs` becomes `nowMs`. */
-  chunk(request: InferenceRequest, response: InferenceResponse, nowMs: number): void {
-    if (!response.isStreaming || Number.isNaN(response.lastByteAtMs)) return;
-    request.attributes.get(RECORD)?.cells.interToken.observe((nowMs - response.lastByteAtMs) / 1000);
+  /** Streams only: `gapMs` passed between two successive chunks of the response body. */
+  chunkFollowed(request: InferenceRequest, _response: InferenceResponse, gapMs: number): void {
+    request.attributes.get(RECORD)?.cells.interToken.observe(gapMs / 1000);
   }
 
-  /** Time this program spent on one response; not counted unless positive. */
-  responseProcessed(durationMs: number): void {
-    if (durationMs > 0) this.#responseProcessing.observe(durationMs / 1000);
-  }
-
-  /** The exchange is over; `response.cause` says how. A second call for the same request counts nothing. */
-  completed(request: InferenceRequest, response: InferenceResponse, nowMs: number): void {
+  /**
+   * The exchange is over; `response.cause` says how. `processingMs`: time this program spent on the response, not
+   * counted unless positive. A second call for the same request counts nothing.
+   */
+  completed(request: InferenceRequest, response: InferenceResponse, processingMs: number): void {
     if (response.cause === 'error' || response.cause === 'evicted') {
       const code = response.cause === 'evicted' ? EVICTED_ERROR : UNKNOWN_ERROR;
       this.#fail(this.#record(request), code);
@@ -146,6 +146,7 @@ export class RequestMetrics {
     if (record === undefined || !record.isRunning) return;
     record.isRunning = false;
     record.cells.running -= 1;
+    if (processingMs > 0) this.#responseProcessing.observe(processingMs / 1000);
     if (response.status === 0) return;
     const hundreds = Math.trunc(response.status / 100);
     const responses = this.#responses[hundreds] ?? this.#responses[0];
@@ -153,7 +154,7 @@ export class RequestMetrics {
     if (response.status >= 400) this.#fail(record, MODEL_SERVER_ERROR);
     observeResponse(record.cells, request, response);
     if (response.cause === 'natural') {
-      observeWhole(record.cells, response, (nowMs - request.receivedAtMs) / 1000);
+      observeWhole(record.cells, response, (this.#clock.nowMs() - request.receivedAtMs) / 1000);
     }
   }
 
