@@ -88,20 +88,16 @@ function finish(): Code {
     setLocal(hash, i64Add(i64Mul(i64RotateLeft(i64Xor(local(hash), value), rotation), factor), addend));
   const avalanche = (shift: number) => setLocal(hash, i64Xor(local(hash), i64ShiftRight(local(hash), shift)));
   return [
-    ifElse(
-      i32Less(local(total), i32(32)),
-      setLocal(hash, P5),
-      [
-        setLocal(
-          hash,
-          i64Add(
-            i64Add(i64RotateLeft(global(0), 1), i64RotateLeft(global(1), 7)),
-            i64Add(i64RotateLeft(global(2), 12), i64RotateLeft(global(3), 18)),
-          ),
+    ifElse(i32Less(local(total), i32(32)), setLocal(hash, P5), [
+      setLocal(
+        hash,
+        i64Add(
+          i64Add(i64RotateLeft(global(0), 1), i64RotateLeft(global(1), 7)),
+          i64Add(i64RotateLeft(global(2), 12), i64RotateLeft(global(3), 18)),
         ),
-        [0, 1, 2, 3].map((n) => setLocal(hash, mergeRound(local(hash), global(n)))),
-      ],
-    ),
+      ),
+      [0, 1, 2, 3].map((n) => setLocal(hash, mergeRound(local(hash), global(n)))),
+    ]),
     setLocal(hash, i64Add(local(hash), i64Extend(local(total)))),
     whileLeft(8, mix(round(ZERO, load64(local(at))), 27, [P1, P4])),
     whileLeft(4, mix(i64Mul(load32(local(at)), P1), 23, [P2, P3])),

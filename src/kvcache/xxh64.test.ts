@@ -15,7 +15,9 @@ function pair(low: number, high: number): bigint {
 }
 
 function pairs(hashes: Uint32Array): bigint[] {
-  return Array.from({ length: hashes.length / 2 }, (_, i) => pair(hashes[2 * i] ?? 0, hashes[2 * i + 1] ?? 0));
+  return Array.from({ length: hashes.length / 2 }, (_, i) =>
+    pair(hashes[2 * i] ?? 0, hashes[2 * i + 1] ?? 0),
+  );
 }
 
 function bytesOf(length: number): Uint8Array {
@@ -40,11 +42,15 @@ test('xxh64: every length up to two stripes and more, and lengths around the inp
 
 test('xxh64: text of any length and script equals the hash of its UTF-8', () => {
   fc.assert(
-    fc.property(fc.string({ unit: 'binary', maxLength: 200 }), fc.integer({ min: 1, max: 600 }), (unit, times) => {
-      const text = unit.repeat(times);
-      ours.digestText(text);
-      expect(pair(ours.low, ours.high)).toBe(reference.h64Raw(Buffer.from(text)));
-    }),
+    fc.property(
+      fc.string({ unit: 'binary', maxLength: 200 }),
+      fc.integer({ min: 1, max: 600 }),
+      (unit, times) => {
+        const text = unit.repeat(times);
+        ours.digestText(text);
+        expect(pair(ours.low, ours.high)).toBe(reference.h64Raw(Buffer.from(text)));
+      },
+    ),
   );
 });
 

@@ -1,5 +1,13 @@
 import { assemble } from './wasm-assembler.ts';
-import { HASHES_AT, HASHES_MAX, INPUT_AT, INPUT_BYTES, LINK_AT, RESULT_AT, XXH64_PROGRAM } from './xxh64-program.ts';
+import {
+  HASHES_AT,
+  HASHES_MAX,
+  INPUT_AT,
+  INPUT_BYTES,
+  LINK_AT,
+  RESULT_AT,
+  XXH64_PROGRAM,
+} from './xxh64-program.ts';
 
 /** What `XXH64_PROGRAM` exports; addresses are bytes in its memory. */
 interface Kernel {

@@ -1,0 +1,355 @@
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { SeededRng } from '../util/rng.ts';
+import { BlockIndex, type BlockIndexSize } from './block-index.ts';
+
+const ROOMY: BlockIndexSize = { blocks: 4096, entries: 65_536, sharedBlocks: 4096, endpoints: 64 };
+
+function index(size: Partial<BlockIndexSize> = {}): BlockIndex {
+  return new BlockIndex({ ...ROOMY, ...size }, new SeededRng(7));
+}
+
+/** Block `depth` of conversation `who`; the first `shared` blocks are common to all. */
+function chain(who: number, length: number, shared = 0): Uint32Array {
+  const hashes = new Uint32Array(2 * length);
+  for (let i = 0; i < length; i += 1) {
+    hashes[2 * i] = i;
+    hashes[2 * i + 1] = i < shared ? 0xffff_ffff : who;
+  }
+  return hashes;
+}
+
+function insert(target: BlockIndex, slot: number, hashes: Uint32Array): Uint32Array {
+  const added = new Uint32Array(Math.ceil(hashes.length / 64));
+  target.insert(slot, hashes, { from: 0, to: hashes.length / 2 }, added);
+  return added;
+}
+
+function matches(target: BlockIndex, hashes: Uint32Array, slots: number): number[] {
+  const out = new Int32Array(slots);
+  target.match(hashes, 0, hashes.length / 2, out);
+  return [...out];
+}
+
+function withEndpoints(target: BlockIndex, count: number, capacity = 1000): BlockIndex {
+  for (let slot = 0; slot < count; slot += 1) target.addEndpoint(slot, capacity);
+  return target;
+}
+
+test('block index: counts blocks without a gap, per endpoint', () => {
+  const target = withEndpoints(index(), 4);
+  insert(target, 0, chain(1, 10));
+  insert(target, 1, chain(1, 4));
+  insert(target, 2, chain(2, 10));
+  expect(matches(target, chain(1, 12), 4)).toEqual([10, 4, 0, 0]);
+  expect(target.blockCount).toBe(20);
+  expect(target.entryCount).toBe(24);
+  expect([0, 1, 2, 3].map((slot) => target.heldBy(slot))).toEqual([10, 4, 10, 0]);
+});
+
+test('block index: an endpoint that lost the first block matches nothing', () => {
+  const target = withEndpoints(index(), 2);
+  insert(target, 0, chain(1, 6));
+  const tail = chain(1, 6).subarray(2);
+  insert(target, 1, tail);
+  expect(matches(target, chain(1, 6), 2)).toEqual([6, 0]);
+});
+
+test('block index: any number of holders of one block', () => {
+  for (const holders of [1, 3, 4, 5, 6, 31, 32, 33, 64]) {
+    const target = withEndpoints(index(), 64);
+    for (let slot = 0; slot < holders; slot += 1) insert(target, slot, chain(1, 8 + slot, 8));
+    const want = Array.from({ length: 64 }, (_, slot) => (slot < holders ? 8 + slot : 0));
+    expect(matches(target, chain(1, 100, 8), 64)).toEqual(want);
+    expect(target.blockCount).toBe(8 + holders - 1);
+    for (let slot = 0; slot < holders; slot += 1) target.removeEndpoint(slot);
+    while (target.sweep(3));
+    expect(target.blockCount).toBe(0);
+    expect(target.entryCount).toBe(0);
+  }
+});
+
+test('block index: a prompt is forgotten from its end', () => {
+  const target = index();
+  target.addEndpoint(0, 10);
+  insert(target, 0, chain(1, 10));
+  insert(target, 0, chain(2, 3));
+  expect(matches(target, chain(1, 10), 1)).toEqual([7]);
+  expect(matches(target, chain(2, 3), 1)).toEqual([3]);
+  insert(target, 0, chain(3, 4));
+  expect(matches(target, chain(1, 10), 1)).toEqual([3]);
+});
+
+test('block index: of a prompt larger than the capacity the beginning stays', () => {
+  const target = index();
+  target.addEndpoint(0, 10);
+  insert(target, 0, chain(1, 100));
+  expect(matches(target, chain(1, 100), 1)).toEqual([10]);
+  expect(target.heldBy(0)).toBe(10);
+  expect(target.blockCount).toBe(10);
+});
+
+test('block index: what was used again outlives what was not', () => {
+  const target = index();
+  target.addEndpoint(0, 12);
+  insert(target, 0, chain(1, 4));
+  insert(target, 0, chain(2, 4));
+  insert(target, 0, chain(3, 4));
+  insert(target, 0, chain(1, 4));
+  insert(target, 0, chain(4, 8));
+  expect(matches(target, chain(1, 4), 1)).toEqual([4]);
+  expect(matches(target, chain(2, 4), 1)).toEqual([0]);
+  expect(matches(target, chain(3, 4), 1)).toEqual([0]);
+  expect(matches(target, chain(4, 8), 1)).toEqual([8]);
+});
+
+test('block index: a larger capacity takes effect at once, a smaller one with the next insert', () => {
+  const target = index();
+  target.addEndpoint(0, 4);
+  insert(target, 0, chain(1, 4));
+  target.setCapacity(0, 8);
+  insert(target, 0, chain(2, 4));
+  expect(target.heldBy(0)).toBe(8);
+  target.setCapacity(0, 2);
+  expect(target.heldBy(0)).toBe(8);
+  insert(target, 0, chain(3, 2));
+  expect(target.heldBy(0)).toBe(2);
+  expect(matches(target, chain(3, 2), 1)).toEqual([2]);
+});
+
+test('block index: a slot is free for another endpoint as soon as the first left', () => {
+  const target = withEndpoints(index(), 1);
+  insert(target, 0, chain(1, 500));
+  target.removeEndpoint(0);
+  target.addEndpoint(0, 1000);
+  expect(matches(target, chain(1, 500), 1)).toEqual([0]);
+  expect(target.heldBy(0)).toBe(0);
+  expect(target.entryCount).toBe(0);
+  insert(target, 0, chain(1, 5));
+  expect(matches(target, chain(1, 500), 1)).toEqual([5]);
+  while (target.sweep(10));
+  expect(matches(target, chain(1, 500), 1)).toEqual([5]);
+  expect(target.blockCount).toBe(5);
+});
+
+test('block index: endpoints beyond the number of lanes are left out until others leave', () => {
+  const target = withEndpoints(index({ endpoints: 2 }), 2);
+  expect(target.addEndpoint(2, 10)).toBe(false);
+  insert(target, 2, chain(1, 3));
+  expect(matches(target, chain(1, 3), 3)).toEqual([0, 0, 0]);
+  insert(target, 0, chain(1, 3));
+  target.removeEndpoint(0);
+  expect(target.addEndpoint(2, 10)).toBe(true);
+  expect(matches(target, chain(1, 3), 3)).toEqual([0, 0, 0]);
+});
+
+test('block index: a full table makes the fullest endpoint forget its oldest blocks', () => {
+  const target = withEndpoints(index({ blocks: 100 }), 3, 1_000_000);
+  insert(target, 0, chain(1, 60));
+  insert(target, 0, chain(2, 30));
+  insert(target, 1, chain(3, 10));
+  expect(target.blockCount).toBe(100);
+  insert(target, 2, chain(4, 50));
+  expect(target.blockCount).toBe(100);
+  expect(matches(target, chain(4, 50), 3)).toEqual([0, 0, 50]);
+  expect(matches(target, chain(3, 10), 3)).toEqual([0, 10, 0]);
+  expect(matches(target, chain(1, 60), 3)).toEqual([10, 0, 0]);
+});
+
+test('block index: a full arena makes the fullest endpoint forget its oldest blocks', () => {
+  const target = withEndpoints(index({ entries: 1024, endpoints: 3 }), 3, 1_000_000);
+  insert(target, 0, chain(1, 1000));
+  insert(target, 1, chain(1, 100));
+  expect(matches(target, chain(1, 100), 2)[1]).toBe(100);
+  expect(target.heldBy(0)).toBeLessThan(1000);
+  expect(target.heldBy(0)).toBeGreaterThan(400);
+});
+
+test('block index: without room for one more shared block a holder gives way', () => {
+  const target = withEndpoints(index({ sharedBlocks: 0 }), 6);
+  for (let slot = 0; slot < 6; slot += 1) insert(target, slot, chain(1, 2));
+  expect(matches(target, chain(1, 2), 6)).toEqual([2, 2, 2, 0, 0, 2]);
+  expect(target.entryCount).toBe(8);
+  expect(target.heldBy(3)).toBe(0);
+});
+
+test('block index: withdraw takes back what was new and was not used since', () => {
+  const target = withEndpoints(index(), 1);
+  insert(target, 0, chain(1, 4));
+  const longer = chain(1, 8);
+  const added = insert(target, 0, longer);
+  expect(added[0]).toBe(0b1111_0000);
+  target.withdraw(0, longer, { from: 0, to: 8 }, added);
+  expect(matches(target, longer, 1)).toEqual([4]);
+
+  const again = insert(target, 0, longer);
+  insert(target, 0, chain(1, 6));
+  target.withdraw(0, longer, { from: 0, to: 8 }, again);
+  expect(matches(target, longer, 1)).toEqual([6]);
+});
+
+test('block index: prompts that are always withdrawn take no capacity', () => {
+  const target = index();
+  target.addEndpoint(0, 2000);
+  insert(target, 0, chain(1, 1000));
+  for (let round = 0; round < 50; round += 1) {
+    const refused = chain(2 + round, 900);
+    target.withdraw(0, refused, { from: 0, to: 900 }, insert(target, 0, refused));
+  }
+  expect(matches(target, chain(1, 1000), 1)).toEqual([1000]);
+  expect(target.entryCount).toBe(1000);
+});
+
+test('block index: at 64 endpoints sharing, an entry takes at most 16 bytes', () => {
+  const blocks = 100_000;
+  const size = { blocks, entries: 64 * blocks, sharedBlocks: blocks, endpoints: 1024 };
+  expect(new BlockIndex(size, new SeededRng(1)).sizeBytes / (64 * blocks)).toBeLessThanOrEqual(16);
+});
+
+/** The same rules in the plainest form: a map of sets, and a queue with second chances per endpoint. */
+class Model {
+  readonly holders = new Map<string, Set<number>>();
+  readonly queues = new Map<number, { keys: string[]; used: Set<string>; capacity: number }>();
+
+  add(slot: number, capacity: number): void {
+    const known = this.queues.get(slot);
+    if (known === undefined) this.queues.set(slot, { keys: [], used: new Set(), capacity });
+    else known.capacity = capacity;
+  }
+
+  remove(slot: number): void {
+    for (const key of this.queues.get(slot)?.keys ?? []) this.#forget(key, slot);
+    this.queues.delete(slot);
+  }
+
+  insert(slot: number, keys: readonly string[]): void {
+    const queue = this.queues.get(slot);
+    if (queue === undefined) return;
+    for (const key of keys.toReversed()) {
+      if (this.holders.get(key)?.has(slot)) {
+        queue.used.add(key);
+        continue;
+      }
+      while (queue.keys.length >= queue.capacity) {
+        const oldest = queue.keys.shift() ?? '';
+        if (queue.used.delete(oldest)) queue.keys.push(oldest);
+        else this.#forget(oldest, slot);
+      }
+      queue.keys.push(key);
+      this.holders.set(key, (this.holders.get(key) ?? new Set()).add(slot));
+    }
+  }
+
+  match(slot: number, keys: readonly string[]): number {
+    const gap = keys.findIndex((key) => !this.holders.get(key)?.has(slot));
+    return gap < 0 ? keys.length : gap;
+  }
+
+  #forget(key: string, slot: number): void {
+    const set = this.holders.get(key);
+    set?.delete(slot);
+    if (set?.size === 0) this.holders.delete(key);
+  }
+}
+
+function keysOf(hashes: Uint32Array): string[] {
+  return Array.from({ length: hashes.length / 2 }, (_, i) => `${hashes[2 * i]}/${hashes[2 * i + 1]}`);
+}
+
+const SLOTS = 40;
+const prompt = fc.record({ who: fc.nat(12), length: fc.integer({ min: 1, max: 40 }), shared: fc.nat(6) });
+const operation = fc.oneof(
+  {
+    weight: 12,
+    arbitrary: fc.record({ kind: fc.constant('insert' as const), slot: fc.nat(SLOTS - 1), prompt }),
+  },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      kind: fc.constant('add' as const),
+      slot: fc.nat(SLOTS - 1),
+      capacity: fc.integer({ min: 1, max: 60 }),
+    }),
+  },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant('remove' as const), slot: fc.nat(SLOTS - 1) }) },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant('sweep' as const), limit: fc.nat(30) }) },
+);
+
+test('block index: behaves like a map of sets with a queue per endpoint', () => {
+  fc.assert(
+    fc.property(
+      fc.array(operation, { maxLength: 120, size: 'max' }),
+      fc.array(prompt),
+      (operations, probes) => {
+        const target = withEndpoints(index(), SLOTS, 25);
+        const model = new Model();
+        for (let slot = 0; slot < SLOTS; slot += 1) model.add(slot, 25);
+        for (const step of operations) {
+          if (step.kind === 'insert') {
+            const hashes = chain(step.prompt.who, step.prompt.length, step.prompt.shared);
+            insert(target, step.slot, hashes);
+            model.insert(step.slot, keysOf(hashes));
+          } else if (step.kind === 'add') {
+            target.addEndpoint(step.slot, step.capacity);
+            model.add(step.slot, step.capacity);
+          } else if (step.kind === 'remove') {
+            target.removeEndpoint(step.slot);
+            model.remove(step.slot);
+          } else target.sweep(step.limit);
+        }
+        for (const { who, length, shared } of probes) {
+          const hashes = chain(who, length, shared);
+          const keys = keysOf(hashes);
+          const want = Array.from({ length: SLOTS }, (_, slot) => model.match(slot, keys));
+          expect(matches(target, hashes, SLOTS)).toEqual(want);
+        }
+        while (target.sweep(1000));
+        let entries = 0;
+        for (const set of model.holders.values()) entries += set.size;
+        expect(target.entryCount).toBe(entries);
+        expect(target.blockCount).toBe(model.holders.size);
+      },
+    ),
+    { numRuns: 300 },
+  );
+});
+
+test('block index: under pressure nothing is exceeded, nothing is invented, the newest prompt begins', () => {
+  const sizes = fc.record({
+    blocks: fc.integer({ min: 64, max: 200 }),
+    entries: fc.constantFrom(512 * SLOTS, 512 * 60),
+    sharedBlocks: fc.nat(4),
+    endpoints: fc.constantFrom(SLOTS, 50),
+  });
+  fc.assert(
+    fc.property(sizes, fc.array(operation, { maxLength: 120, size: 'max' }), (size, operations) => {
+      const target = withEndpoints(index(size), SLOTS, 1000);
+      const ever = Array.from({ length: SLOTS }, () => new Set<string>());
+      for (const step of operations) {
+        if (step.kind === 'add') target.addEndpoint(step.slot, 10 * step.capacity);
+        else if (step.kind === 'remove') {
+          target.removeEndpoint(step.slot);
+          ever[step.slot]?.clear();
+        } else if (step.kind === 'sweep') target.sweep(step.limit);
+        else {
+          const hashes = chain(step.prompt.who, step.prompt.length, step.prompt.shared);
+          const held = target.addEndpoint(step.slot, 1000);
+          insert(target, step.slot, hashes);
+          for (const key of keysOf(hashes)) ever[step.slot]?.add(key);
+          const counts = matches(target, hashes, SLOTS);
+          if (held) expect(counts[step.slot]).toBeGreaterThan(0);
+          for (let slot = 0; slot < SLOTS; slot += 1) {
+            const believed = keysOf(hashes).slice(0, counts[slot]);
+            expect(believed.every((key) => ever[slot]?.has(key))).toBe(true);
+          }
+        }
+        expect(target.blockCount).toBeLessThanOrEqual(size.blocks);
+      }
+      for (let slot = 0; slot < SLOTS; slot += 1) target.removeEndpoint(slot);
+      while (target.sweep(1000));
+      expect(target.blockCount).toBe(0);
+      expect(target.entryCount).toBe(0);
+    }),
+    { numRuns: 200 },
+  );
+});

@@ -1,0 +1,311 @@
+/** Words of one slot: low and high half of the key, then two words of holders. */
+export const SLOT_WORDS = 4;
+
+/** First holder word of a slot whose holders are a bit set; the second is its row in `wide`. */
+export const WIDE = 0xffff_ffff;
+
+/** Holder in 16 bits: lane + 1, and above it the bit "used since the last eviction pass". */
+const LANE_MASK = 0x7fff;
+const USED = 0x8000;
+
+/** Lanes that fit: 15 bits, less 0 (nobody) and the all-ones word. */
+export const MAX_LANES = 0x7ffd;
+
+/** What is known about a (block, lane) pair. */
+export const ABSENT = 0;
+export const UNUSED = 1;
+export const USED_SINCE = 2;
+
+/**
+ * Open addressing table from 64-bit block hash to the set of lanes (dense endpoint numbers) that hold the block, with
+ * one "used" bit per pair. Sizes are fixed at construction. Up to four holders sit in the slot itself, 16 bytes in
+ * all; more move to a row of a bit set arena and back when three are left, since most blocks belong to one
+ * conversation and few to a system prompt that everyone holds.
+ *
+ *     slot: | hash low | hash high | holder 1, holder 0 | holder 3, holder 2 |   or   | … | WIDE | row |
+ *     row:  | held 0-31 | used 0-31 | held 32-63 | used 32-63 | …
+ *
+ * Deletion shifts back, so there are no tombstones and a probe ends at the first free slot. The place of a hash
+ * depends on two secret factors: prompts cannot be chosen to pile up in one place. A slot number is valid until the
+ * next change.
+ */
+export class BlockTable {
+  readonly slots: Uint32Array;
+  readonly wide: Uint32Array;
+  /** Words of a row. */
+  readonly rowWords: number;
+  readonly #mask: number;
+  readonly #shift: number;
+  readonly #factorLow: number;
+  readonly #factorHigh: number;
+  readonly #rows: number;
+  /** Rows that were never used start here. */
+  #freshRow = 0;
+  /** Returned rows: row + 1, each naming the next in its first word; 0 ends the list. */
+  #returnedRow = 0;
+  #count = 0;
+
+  /**
+   * `blocks`: that many fit with a quarter of the slots free. `sharedBlocks`: blocks with more than four holders.
+   * `secret`: any two integers.
+   */
+  constructor(blocks: number, sharedBlocks: number, lanes: number, secret: readonly [number, number]) {
+    const bits = Math.max(4, Math.ceil(Math.log2((blocks * 4) / 3)));
+    this.slots = new Uint32Array(2 ** bits * SLOT_WORDS);
+    this.#mask = 2 ** bits - 1;
+    this.#shift = 32 - bits;
+    this.#factorLow = secret[0] | 1;
+    this.#factorHigh = secret[1] | 1;
+    this.rowWords = 2 * Math.ceil(lanes / 32);
+    this.#rows = sharedBlocks;
+    this.wide = new Uint32Array(sharedBlocks * this.rowWords);
+  }
+
+  /** Blocks with at least one holder. */
+  get count(): number {
+    return this.#count;
+  }
+
+  /** Bytes of the table, used or not. */
+  get sizeBytes(): number {
+    return this.slots.byteLength + this.wide.byteLength;
+  }
+
+  /** Slot of the hash as an index into `slots`, or -1. */
+  find(low: number, high: number): number {
+    const slots = this.slots;
+    const mask = this.#mask;
+    let i = this.#home(low, high);
+    for (;;) {
+      const at = i * SLOT_WORDS;
+      if (slots[at + 2] === 0) return -1;
+      if (slots[at] === low && slots[at + 1] === high) return at;
+      i = (i + 1) & mask;
+    }
+  }
+
+  /** Whether `lane` holds the block in slot `at`. */
+  holds(at: number, lane: number): boolean {
+    const first = this.slots[at + 2] ?? 0;
+    const second = this.slots[at + 3] ?? 0;
+    if (first === WIDE) {
+      return (((this.wide[second * this.rowWords + 2 * (lane >>> 5)] ?? 0) >>> (lane & 31)) & 1) === 1;
+    }
+    const holder = lane + 1;
+    return (
+      (first & LANE_MASK) === holder ||
+      ((first >>> 16) & LANE_MASK) === holder ||
+      (second & LANE_MASK) === holder ||
+      ((second >>> 16) & LANE_MASK) === holder
+    );
+  }
+
+  /** Marks the pair as used; false when `lane` does not hold the block. */
+  touch(at: number, lane: number): boolean {
+    const place = this.#place(at, lane);
+    if (place < 0) return false;
+    if (place < 4) this.#or(at, place, USED);
+    else {
+      const word = this.#rowWord(at, lane) + 1;
+      this.wide[word] = (this.wide[word] ?? 0) | (1 << (lane & 31));
+    }
+    return true;
+  }
+
+  /** What is known about the pair; a used one counts as unused from here on. */
+  age(at: number, lane: number): number {
+    const place = this.#place(at, lane);
+    if (place < 0) return ABSENT;
+    if (place < 4) {
+      const word = at + 2 + (place >>> 1);
+      const bit = USED << (16 * (place & 1));
+      const before = this.slots[word] ?? 0;
+      if ((before & bit) === 0) return UNUSED;
+      this.slots[word] = before & ~bit;
+      return USED_SINCE;
+    }
+    const word = this.#rowWord(at, lane) + 1;
+    const bit = 1 << (lane & 31);
+    const before = this.wide[word] ?? 0;
+    if ((before & bit) === 0) return UNUSED;
+    this.wide[word] = before & ~bit;
+    return USED_SINCE;
+  }
+
+  /** Adds a block that is not in the table; the caller keeps `count` within the size. */
+  insert(low: number, high: number, lane: number): void {
+    const slots = this.slots;
+    let i = this.#home(low, high);
+    while (slots[i * SLOT_WORDS + 2] !== 0) i = (i + 1) & this.#mask;
+    const at = i * SLOT_WORDS;
+    slots[at] = low;
+    slots[at + 1] = high;
+    slots[at + 2] = lane + 1;
+    slots[at + 3] = 0;
+    this.#count += 1;
+  }
+
+  /**
+   * Adds `lane`, which does not hold it, to the holders of the block in slot `at`. Returns -1, or the lane that had to
+   * give up its place because no row is free.
+   */
+  add(at: number, lane: number): number {
+    const slots = this.slots;
+    if (slots[at + 2] === WIDE) {
+      this.#setBits(at, lane, false);
+      return -1;
+    }
+    for (let place = 1; place < 4; place += 1) {
+      if (this.#holder(at, place) === 0) {
+        this.#or(at, place, lane + 1);
+        return -1;
+      }
+    }
+    const row = this.#takeRow();
+    if (row < 0) {
+      const given = (this.#holder(at, 3) & LANE_MASK) - 1;
+      slots[at + 3] = ((slots[at + 3] ?? 0) & 0xffff) | ((lane + 1) << 16);
+      return given;
+    }
+    const first = slots[at + 2] ?? 0;
+    const second = slots[at + 3] ?? 0;
+    slots[at + 2] = WIDE;
+    slots[at + 3] = row;
+    for (const holder of [first & 0xffff, first >>> 16, second & 0xffff, second >>> 16]) {
+      this.#setBits(at, (holder & LANE_MASK) - 1, (holder & USED) !== 0);
+    }
+    this.#setBits(at, lane, false);
+    return -1;
+  }
+
+  /** Takes `lane` off the block in slot `at`; the block goes with its last holder. False when it holds none. */
+  remove(at: number, lane: number): boolean {
+    const place = this.#place(at, lane);
+    if (place < 0) return false;
+    if (place < 4) this.#removeInline(at, place);
+    else this.#removeWide(at, lane);
+    return true;
+  }
+
+  #home(low: number, high: number): number {
+    return (Math.imul(low, this.#factorLow) + Math.imul(high, this.#factorHigh)) >>> this.#shift;
+  }
+
+  /** 0..3: in the slot; 4: in the row; -1: nowhere. */
+  #place(at: number, lane: number): number {
+    const first = this.slots[at + 2] ?? 0;
+    const second = this.slots[at + 3] ?? 0;
+    if (first === WIDE) return this.holds(at, lane) ? 4 : -1;
+    const holder = lane + 1;
+    if ((first & LANE_MASK) === holder) return 0;
+    if (((first >>> 16) & LANE_MASK) === holder) return 1;
+    if ((second & LANE_MASK) === holder) return 2;
+    return ((second >>> 16) & LANE_MASK) === holder ? 3 : -1;
+  }
+
+  #holder(at: number, place: number): number {
+    return ((this.slots[at + 2 + (place >>> 1)] ?? 0) >>> (16 * (place & 1))) & 0xffff;
+  }
+
+  #or(at: number, place: number, bits: number): void {
+    const word = at + 2 + (place >>> 1);
+    this.slots[word] = (this.slots[word] ?? 0) | (bits << (16 * (place & 1)));
+  }
+
+  #rowWord(at: number, lane: number): number {
+    return (this.slots[at + 3] ?? 0) * this.rowWords + 2 * (lane >>> 5);
+  }
+
+  #setBits(at: number, lane: number, isUsed: boolean): void {
+    const word = this.#rowWord(at, lane);
+    const bit = 1 << (lane & 31);
+    this.wide[word] = (this.wide[word] ?? 0) | bit;
+    if (isUsed) this.wide[word + 1] = (this.wide[word + 1] ?? 0) | bit;
+  }
+
+  /** Holders stay dense: the last one moves into the gap. */
+  #removeInline(at: number, place: number): void {
+    let last = 3;
+    while (this.#holder(at, last) === 0) last -= 1;
+    const moved = this.#holder(at, last);
+    this.#clear(at, last);
+    if (last === 0) this.#delete(at);
+    else if (last !== place) {
+      this.#clear(at, place);
+      this.#or(at, place, moved);
+    }
+  }
+
+  #clear(at: number, place: number): void {
+    const word = at + 2 + (place >>> 1);
+    this.slots[word] = (this.slots[word] ?? 0) & ~(0xffff << (16 * (place & 1)));
+  }
+
+  #removeWide(at: number, lane: number): void {
+    const word = this.#rowWord(at, lane);
+    const bit = 1 << (lane & 31);
+    this.wide[word] = (this.wide[word] ?? 0) & ~bit;
+    this.wide[word + 1] = (this.wide[word + 1] ?? 0) & ~bit;
+    const row = this.slots[at + 3] ?? 0;
+    const start = row * this.rowWords;
+    let left = 0;
+    for (let w = start; w < start + this.rowWords; w += 2) {
+      for (let bits = this.wide[w] ?? 0; bits !== 0; bits &= bits - 1) {
+        left += 1;
+        if (left > 3) return;
+      }
+    }
+    this.#narrow(at, row);
+  }
+
+  /** Moves the three holders of a row back into the slot and returns the row. */
+  #narrow(at: number, row: number): void {
+    const start = row * this.rowWords;
+    this.slots[at + 2] = 0;
+    this.slots[at + 3] = 0;
+    let place = 0;
+    for (let w = start; w < start + this.rowWords; w += 2) {
+      const used = this.wide[w + 1] ?? 0;
+      for (let bits = this.wide[w] ?? 0; bits !== 0; bits &= bits - 1) {
+        const bit = 31 - Math.clz32(bits & -bits);
+        const holder = (w - start) * 16 + bit + 1;
+        this.#or(at, place, (used >>> bit) & 1 ? holder | USED : holder);
+        place += 1;
+      }
+    }
+    this.wide.fill(0, start, start + this.rowWords);
+    this.wide[start] = this.#returnedRow;
+    this.#returnedRow = row + 1;
+  }
+
+  /** An all-zero row, or -1. */
+  #takeRow(): number {
+    if (this.#returnedRow !== 0) {
+      const row = this.#returnedRow - 1;
+      this.#returnedRow = this.wide[row * this.rowWords] ?? 0;
+      this.wide[row * this.rowWords] = 0;
+      return row;
+    }
+    if (this.#freshRow === this.#rows) return -1;
+    this.#freshRow += 1;
+    return this.#freshRow - 1;
+  }
+
+  /** Empties slot `at` and closes the gap: whatever probed past it moves back. */
+  #delete(at: number): void {
+    const slots = this.slots;
+    const mask = this.#mask;
+    let gap = at / SLOT_WORDS;
+    for (let i = (gap + 1) & mask; ; i = (i + 1) & mask) {
+      const from = i * SLOT_WORDS;
+      if (slots[from + 2] === 0) break;
+      const home = this.#home(slots[from] ?? 0, slots[from + 1] ?? 0);
+      if (((i - home) & mask) >= ((i - gap) & mask)) {
+        slots.copyWithin(gap * SLOT_WORDS, from, from + SLOT_WORDS);
+        gap = i;
+      }
+    }
+    slots[gap * SLOT_WORDS + 2] = 0;
+    this.#count -= 1;
+  }
+}
