@@ -1,0 +1,82 @@
+import { Chunker } from './body-buffer.ts';
+import { encodeResponse, type ProcessingResponse } from './codec.ts';
+import { type Direction, type Head, streamedBodyReply } from './messages.ts';
+import type { ByteStream } from './transport/transport.ts';
+
+/** Told when a body handed to `Outbound.forward` has left. */
+export interface OutboundOwner {
+  forwarded(direction: Direction): void;
+}
+
+/**
+ * What one exchange sends. A long body leaves chunk by chunk as the transport takes it, so that no second copy of it
+ * waits in memory. While the transport has enough, reading is paused; so at most one body is under way.
+ */
+export class Outbound {
+  readonly #wire: ByteStream;
+  readonly #owner: OutboundOwner;
+  /** Nothing leaves any more, or nothing may: the data plane only shows what happens. */
+  isMuted = false;
+  #isBlocked = false;
+  #chunker: Chunker | undefined = undefined;
+  #direction: Direction = 'request';
+  #endsStream = false;
+  #head: Head | undefined = undefined;
+
+  constructor(wire: ByteStream, owner: OutboundOwner) {
+    this.#wire = wire;
+    this.#owner = owner;
+  }
+
+  /** A body is on its way and has not left. */
+  get isForwarding(): boolean {
+    return this.#chunker !== undefined;
+  }
+
+  send(message: ProcessingResponse): void {
+    if (this.isMuted) return;
+    if (this.#wire.write(encodeResponse(message)) || this.#isBlocked) return;
+    this.#isBlocked = true;
+    this.#wire.pause();
+  }
+
+  /** Sends `pieces` in chunks, the last with `endsStream`, `head` with the first; then calls `forwarded`. */
+  forward(
+    direction: Direction,
+    body: { readonly pieces: readonly Uint8Array[]; readonly endsStream: boolean },
+    head: Head | undefined,
+  ): void {
+    this.#chunker = new Chunker(body.pieces);
+    this.#direction = direction;
+    this.#endsStream = body.endsStream;
+    this.#head = head;
+    this.#pump();
+  }
+
+  /** The transport has room again; reading goes on unless that room is used up at once. */
+  drained(): void {
+    this.#isBlocked = false;
+    this.#pump();
+    if (!this.#isBlocked && !this.isMuted) this.#wire.resume();
+  }
+
+  /** Drops what has not left; nothing is sent any more. */
+  stop(): void {
+    this.isMuted = true;
+    this.#chunker = undefined;
+  }
+
+  #pump(): void {
+    const chunker = this.#chunker;
+    if (chunker === undefined) return;
+    do {
+      if (this.#isBlocked) return;
+      const body = chunker.next();
+      const endOfStream = this.#endsStream && chunker.remainingBytes === 0;
+      this.send(streamedBodyReply(this.#direction, { body, endOfStream }, this.#head));
+      this.#head = undefined;
+    } while (chunker.remainingBytes > 0);
+    this.#chunker = undefined;
+    this.#owner.forwarded(this.#direction);
+  }
+}

@@ -1,0 +1,166 @@
+import type { Http2Session, ServerHttp2Session, ServerOptions } from 'node:http2';
+import type { Socket } from 'node:net';
+import {
+  type ConnectionInjector,
+  Server,
+  ServerCredentials,
+  type ServerDuplexStream,
+  type ServiceDefinition,
+  type UntypedServiceImplementation,
+} from '@grpc/grpc-js';
+import type {
+  ByteStream,
+  ByteStreamHandler,
+  OpenByteStream,
+  Transport,
+  TransportOptions,
+} from './transport.ts';
+
+/** Envoy multiplexes all exchanges of a worker on one connection: in effect no limit. */
+const MAX_CONCURRENT_STREAMS = 1_000_000;
+
+/** A 450 kB prompt arrives without waiting for window updates. */
+const STREAM_WINDOW_BYTES = 1 << 20;
+const CONNECTION_WINDOW_BYTES = 16 << 20;
+
+/** A peer that is gone without a word is noticed within two minutes. */
+const KEEPALIVE_TIME_MS = 100_000;
+const KEEPALIVE_TIMEOUT_MS = 20_000;
+
+type Call = ServerDuplexStream<Buffer, Uint8Array>;
+
+/** gRPC by `@grpc/grpc-js`. Accepts gzip and deflate, never compresses; takes client pings at any rate. */
+export class GrpcJsTransport implements Transport {
+  readonly #server: Server;
+  readonly #injector: ConnectionInjector;
+
+  constructor(options: TransportOptions) {
+    this.#server = new Server({
+      'grpc.max_receive_message_length': options.maxReceiveBytes,
+      'grpc.max_send_message_length': -1,
+      'grpc.max_concurrent_streams': MAX_CONCURRENT_STREAMS,
+      'grpc.keepalive_time_ms': KEEPALIVE_TIME_MS,
+      'grpc.keepalive_timeout_ms': KEEPALIVE_TIMEOUT_MS,
+      'grpc.enable_channelz': 0,
+    });
+    internals(this.#server).commonServerOptions.settings = {
+      maxConcurrentStreams: MAX_CONCURRENT_STREAMS,
+      initialWindowSize: STREAM_WINDOW_BYTES,
+    };
+    this.#server.addService(definition(options.methods), implementation(options.methods));
+    this.#injector = this.#server.createConnectionInjector(ServerCredentials.createInsecure());
+  }
+
+  accept(socket: Socket): void {
+    this.#injector.injectConnection(socket);
+    const session = newestSession(internals(this.#server).sessions);
+    if (session?.socket !== undefined && !session.destroyed) {
+      session.setLocalWindowSize(CONNECTION_WINDOW_BYTES);
+    }
+  }
+
+  drain(): Promise<void> {
+    return new Promise((resolve) => this.#server.tryShutdown(() => resolve()));
+  }
+
+  close(): void {
+    this.#server.forceShutdown();
+  }
+}
+
+/** Window sizes are no option of grpc-js servers; these two fields of the exact version in use reach them. */
+interface ServerInternals {
+  readonly commonServerOptions: ServerOptions;
+  readonly sessions: ReadonlyMap<ServerHttp2Session, unknown>;
+}
+
+function internals(server: Server): ServerInternals {
+  return server as unknown as ServerInternals; // proven by the window test in test/integration
+}
+
+function newestSession(sessions: ReadonlyMap<ServerHttp2Session, unknown>): Http2Session | undefined {
+  let newest: Http2Session | undefined;
+  for (const session of sessions.keys()) newest = session;
+  return newest;
+}
+
+function definition(methods: ReadonlyMap<string, OpenByteStream>): ServiceDefinition {
+  const service: Record<string, ServiceDefinition[string]> = {};
+  for (const path of methods.keys()) {
+    service[path] = {
+      path,
+      // On the wire a unary call is a stream of one message, so one kind serves all methods.
+      requestStream: true,
+      responseStream: true,
+      requestSerialize: identity,
+      requestDeserialize: identity,
+      responseSerialize: identity,
+      responseDeserialize: identity,
+    };
+  }
+  return service;
+}
+
+function implementation(methods: ReadonlyMap<string, OpenByteStream>): UntypedServiceImplementation {
+  const handlers: UntypedServiceImplementation = {};
+  for (const [path, open] of methods) handlers[path] = (call: Call) => serve(call, open);
+  return handlers;
+}
+
+function identity(bytes: Buffer): Buffer {
+  return bytes;
+}
+
+function serve(call: Call, open: OpenByteStream): void {
+  const stream = new GrpcJsStream(call);
+  const handler = open(stream);
+  call.on('data', (bytes: Buffer) => {
+    if (!stream.hasEnded) handler.message(bytes);
+  });
+  call.on('end', () => {
+    if (!stream.hasEnded) handler.halfClosed();
+  });
+  call.on('drain', () => {
+    if (!stream.hasEnded) handler.drained();
+  });
+  // Emitted after every end, ours included.
+  call.on('cancelled', () => {
+    if (!stream.hasEnded) cancel(stream, handler);
+  });
+  call.on('error', () => {
+    if (!stream.hasEnded) cancel(stream, handler);
+  });
+}
+
+function cancel(stream: GrpcJsStream, handler: ByteStreamHandler): void {
+  stream.hasEnded = true;
+  handler.cancelled();
+}
+
+class GrpcJsStream implements ByteStream {
+  readonly #call: Call;
+  hasEnded = false;
+
+  constructor(call: Call) {
+    this.#call = call;
+  }
+
+  write(message: Uint8Array): boolean {
+    return this.hasEnded || this.#call.write(message);
+  }
+
+  pause(): void {
+    this.#call.pause();
+  }
+
+  resume(): void {
+    this.#call.resume();
+  }
+
+  end(): void {
+    if (this.hasEnded) return;
+    this.hasEnded = true;
+    this.#call.end();
+    this.#call.resume();
+  }
+}
