@@ -1,7 +1,7 @@
 import { ConfigurationError } from '../framework/errors.ts';
 import type { AnyPluginDefinition, DataDependencies, PluginKind } from '../framework/plugin.ts';
 import { KNOWN_TYPES, OLD_TYPES, UNGATED_TYPES } from './known-types.ts';
-import type { MapNode } from './node.ts';
+import type { MapNode, Position } from './node.ts';
 import type { PluginOutline, Reference } from './outline.ts';
 import { checkParameters, parametersFrom } from './parameters.ts';
 import type { Place, ProblemList } from './problems.ts';
@@ -28,8 +28,8 @@ export interface LoadOptions {
   readonly catalogue: readonly AnyPluginDefinition[];
   /** `--allow-experimental-plugins`. */
   readonly allowExperimental?: boolean;
-  /** Parameters of plugins that are added because the document lists none of the type, by type. */
-  readonly addedParameters?: ReadonlyMap<string, object>;
+  /** Parameters of plugins, by type, whose entry has none or that are added; from flags of earlier releases. */
+  readonly pluginParameters?: ReadonlyMap<string, object>;
 }
 
 const NOWHERE: Place = { path: [], at: { line: 1, column: 1 } };
@@ -116,7 +116,12 @@ export class Draft {
     const isRenamed = plugin.name === '' && plugin.type !== definition.type && !names.has(definition.type);
     const name = isRenamed ? definition.type : written;
     const { params, canonical } = checkParameters(
-      { definition, node: plugin.parameters, path: parametersPath(plugin), at: plugin.at },
+      {
+        definition,
+        node: plugin.parameters ?? this.#givenParameters(definition, plugin.at),
+        path: parametersPath(plugin),
+        at: plugin.at,
+      },
       this.problems,
     );
     const entry = this.#entry({ name, definition, params, canonical, reason: plugin.reason, place });
@@ -133,8 +138,7 @@ export class Draft {
     if (existing !== undefined) return existing;
     const definition = this.#types.get(type);
     if (definition === undefined || !this.#isAllowed(definition, place)) return undefined;
-    const added = this.#options.addedParameters?.get(definition.type);
-    const node = added === undefined ? undefined : parametersFrom(added, place.at);
+    const node = this.#givenParameters(definition, place.at);
     const { params, canonical } = checkParameters(
       { definition, node, path: [...place.path], at: place.at },
       this.problems,
@@ -142,6 +146,11 @@ export class Draft {
     const entry = this.#entry({ name: type, definition, params, canonical, reason, place });
     this.#byName.set(type, entry);
     return entry;
+  }
+
+  #givenParameters(definition: AnyPluginDefinition, at: Position): MapNode | undefined {
+    const given = this.#options.pluginParameters?.get(definition.type);
+    return given === undefined ? undefined : parametersFrom(given, at);
   }
 
   /**

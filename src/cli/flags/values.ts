@@ -1,0 +1,216 @@
+import { hostPort } from '../../framework/endpoint.ts';
+import { parseDuration, parseQuantity } from '../../framework/schema.ts';
+
+/** Where a model server listens. */
+export interface EndpointAddress {
+  /** IP address or host name, IPv6 without brackets. */
+  readonly host: string;
+  /** 1..65535. */
+  readonly port: number;
+}
+
+/** What each kind of flag becomes. Durations in milliseconds, sizes in bytes. */
+export interface FlagValues {
+  text: string;
+  boolean: boolean;
+  /** Undefined when not given. */
+  'maybe-boolean': boolean | undefined;
+  int: number;
+  port: number;
+  duration: number;
+  size: number;
+  list: readonly string[];
+  ports: readonly number[];
+  endpoints: readonly EndpointAddress[];
+  choice: string;
+  'tls-version': TlsVersion | '';
+  ciphers: readonly string[];
+}
+
+/** As `node:tls` names them. */
+export type TlsVersion = 'TLSv1' | 'TLSv1.1' | 'TLSv1.2' | 'TLSv1.3';
+
+/** What a value may be, besides its kind. */
+export interface Bounds {
+  readonly choices?: readonly string[];
+  readonly min?: number;
+  readonly max?: number;
+}
+
+/** A flag value that cannot be used; the message says what was wanted. */
+export class FlagValueError extends Error {
+  override readonly name = 'FlagValueError';
+}
+
+const MAX_PORT = 65_535;
+const TRUE: ReadonlySet<string> = new Set(['1', 't', 'T', 'true', 'TRUE', 'True']);
+const FALSE: ReadonlySet<string> = new Set(['0', 'f', 'F', 'false', 'FALSE', 'False']);
+
+const TLS_VERSIONS: ReadonlyMap<string, TlsVersion> = new Map([
+  ['VersionTLS10', 'TLSv1'],
+  ['VersionTLS11', 'TLSv1.1'],
+  ['VersionTLS12', 'TLSv1.2'],
+  ['VersionTLS13', 'TLSv1.3'],
+]);
+
+/** Suites of TLS 1.3, which stay on whatever is listed, as in Go. Without them Node would turn TLS 1.3 off. */
+const TLS_13_SUITES = ['TLS_AES_256_GCM_SHA384', 'TLS_CHACHA20_POLY1305_SHA256', 'TLS_AES_128_GCM_SHA256'];
+
+/** Go's names (`crypto/tls`) to OpenSSL's. */
+const CIPHERS: ReadonlyMap<string, string> = new Map([
+  ['TLS_RSA_WITH_AES_128_CBC_SHA', 'AES128-SHA'],
+  ['TLS_RSA_WITH_AES_256_CBC_SHA', 'AES256-SHA'],
+  ['TLS_RSA_WITH_AES_128_CBC_SHA256', 'AES128-SHA256'],
+  ['TLS_RSA_WITH_AES_128_GCM_SHA256', 'AES128-GCM-SHA256'],
+  ['TLS_RSA_WITH_AES_256_GCM_SHA384', 'AES256-GCM-SHA384'],
+  ['TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA', 'ECDHE-ECDSA-AES128-SHA'],
+  ['TLS_ECDHE_ECDSA_WITH_AES_256_CBC_SHA', 'ECDHE-ECDSA-AES256-SHA'],
+  ['TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA256', 'ECDHE-ECDSA-AES128-SHA256'],
+  ['TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA', 'ECDHE-RSA-AES128-SHA'],
+  ['TLS_ECDHE_RSA_WITH_AES_256_CBC_SHA', 'ECDHE-RSA-AES256-SHA'],
+  ['TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA256', 'ECDHE-RSA-AES128-SHA256'],
+  ['TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256', 'ECDHE-ECDSA-AES128-GCM-SHA256'],
+  ['TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384', 'ECDHE-ECDSA-AES256-GCM-SHA384'],
+  ['TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256', 'ECDHE-RSA-AES128-GCM-SHA256'],
+  ['TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384', 'ECDHE-RSA-AES256-GCM-SHA384'],
+  ['TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305', 'ECDHE-ECDSA-CHACHA20-POLY1305'],
+  ['TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256', 'ECDHE-ECDSA-CHACHA20-POLY1305'],
+  ['TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305', 'ECDHE-RSA-CHACHA20-POLY1305'],
+  ['TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256', 'ECDHE-RSA-CHACHA20-POLY1305'],
+  ...TLS_13_SUITES.map((name): [string, string] => [name, name]),
+]);
+
+/** Kinds whose flag may be repeated; each use adds. */
+export function isRepeatable(kind: keyof FlagValues): boolean {
+  return kind === 'list' || kind === 'ports' || kind === 'endpoints' || kind === 'ciphers';
+}
+
+/** Kinds that need no value on the command line. */
+export function isSwitch(kind: keyof FlagValues): boolean {
+  return kind === 'boolean' || kind === 'maybe-boolean';
+}
+
+/**
+ * The value of a flag from what was given, in order. Scalars take the last; lists take all, each split at commas.
+ * Throws `FlagValueError`.
+ */
+export function parseValue(
+  kind: keyof FlagValues,
+  given: readonly string[],
+  bounds: Bounds,
+): FlagValues[keyof FlagValues] {
+  const text = given.at(-1) ?? '';
+  switch (kind) {
+    case 'text':
+      return text;
+    case 'boolean':
+    case 'maybe-boolean':
+      return booleanValue(text);
+    case 'int':
+      return intValue(text, bounds);
+    case 'port':
+      return intValue(text, { min: 1, max: MAX_PORT });
+    case 'duration':
+      return durationValue(text, bounds);
+    case 'size':
+      return sizeValue(text, bounds);
+    case 'list':
+      return items(given);
+    case 'ports':
+      return [...new Set(items(given).map((item) => intValue(item, { min: 1, max: MAX_PORT })))];
+    case 'endpoints':
+      return endpointsValue(given);
+    case 'choice':
+      if (bounds.choices?.includes(text) !== true) {
+        throw new FlagValueError(`want one of ${(bounds.choices ?? []).join(', ')}`);
+      }
+      return text;
+    case 'tls-version':
+      return tlsVersionValue(text);
+    case 'ciphers':
+      return ciphersValue(given);
+    default:
+      return kind satisfies never;
+  }
+}
+
+function items(given: readonly string[]): readonly string[] {
+  return given
+    .flatMap((text) => text.split(','))
+    .map((item) => item.trim())
+    .filter((item) => item !== '');
+}
+
+function booleanValue(text: string): boolean {
+  if (TRUE.has(text)) return true;
+  if (FALSE.has(text)) return false;
+  throw new FlagValueError('want true or false');
+}
+
+/** As Go reads it: decimal, `0x`, `0o`, `0b`, or octal after a leading zero. */
+function intValue(text: string, { min, max }: Bounds): number {
+  const digits = text.replace(/^[+-]/, '');
+  const isNumber = /^(?:\d+|0[xX][\da-fA-F]+|0[oO]?[0-7]+|0[bB][01]+)$/.test(digits);
+  const magnitude = /^0[0-7]+$/.test(digits) ? Number.parseInt(digits, 8) : Number(digits);
+  const value = text.startsWith('-') ? -magnitude : magnitude;
+  const low = min ?? Number.MIN_SAFE_INTEGER;
+  const high = max ?? Number.MAX_SAFE_INTEGER;
+  if (isNumber && value >= low && value <= high) return value;
+  throw new FlagValueError(
+    max !== undefined
+      ? `want a whole number from ${low} to ${high}`
+      : `want a whole number${min === undefined ? '' : ` of at least ${min}`}`,
+  );
+}
+
+function durationValue(text: string, { min = Number.NEGATIVE_INFINITY }: Bounds): number {
+  const ms = parseDuration(text);
+  if (ms === undefined) throw new FlagValueError('want a duration such as 300ms or 1m30s');
+  if (ms < min) throw new FlagValueError(min === 1 ? 'want a duration above 0' : `want at least ${min}ms`);
+  return ms;
+}
+
+/** A quantity; a trailing `B` is dropped, as in `10MiB`. */
+function sizeValue(text: string, { min = 0 }: Bounds): number {
+  const bytes = parseQuantity(text.replace(/[Bb]$/, ''));
+  if (bytes === undefined) throw new FlagValueError('want a size such as 10485760, 25MB or 10MiB');
+  if (bytes < min)
+    throw new FlagValueError(min === 0 ? 'must be non-negative' : `want at least ${min} bytes`);
+  if (!Number.isSafeInteger(bytes)) throw new FlagValueError('overflows the largest supported size');
+  return bytes;
+}
+
+function endpointsValue(given: readonly string[]): readonly EndpointAddress[] {
+  const byText = new Map<string, EndpointAddress>();
+  for (const item of items(given)) {
+    const bracketed = /^\[([^\]]+)\]:(\d+)$/.exec(item);
+    const plain = /^([^:[\]\s/]+):(\d+)$/.exec(item);
+    const [, host = '', digits = ''] = bracketed ?? plain ?? [];
+    const port = Number(digits);
+    if (host === '' || port < 1 || port > MAX_PORT) {
+      throw new FlagValueError(`"${item}" is no host:port (IPv6 in brackets, port 1 to ${MAX_PORT})`);
+    }
+    if (bracketed !== null && !host.includes(':'))
+      throw new FlagValueError(`"${item}": brackets are for IPv6`);
+    byText.set(hostPort(host, port), { host, port });
+  }
+  return [...byText.values()];
+}
+
+function tlsVersionValue(text: string): TlsVersion | '' {
+  if (text === '') return '';
+  const version = TLS_VERSIONS.get(text);
+  if (version === undefined) throw new FlagValueError(`want one of ${[...TLS_VERSIONS.keys()].join(', ')}`);
+  return version;
+}
+
+function ciphersValue(given: readonly string[]): readonly string[] {
+  const names = items(given);
+  if (names.length === 0) return [];
+  const suites = names.map((name) => {
+    const suite = CIPHERS.get(name);
+    if (suite === undefined) throw new FlagValueError(`unknown cipher suite "${name}"`);
+    return suite;
+  });
+  return [...new Set([...suites, ...TLS_13_SUITES])];
+}
