@@ -16,6 +16,7 @@ export class ProcessMetrics {
 
   /** Prometheus text, to be appended to the page of `MetricRegistry`; no name occurs in both. */
   async render(): Promise<string> {
-    return (await this.#registry.metrics()).replace(/\n{2,}/g, '\n');
+    const text = await this.#registry.metrics();
+    return text.replace(/\n{2,}/g, '\n').replace(/ Nan$/gm, ' NaN'); // `Nan` is prom-client's spelling
   }
 }
