@@ -20,8 +20,11 @@ export interface SessionBindingsOptions {
   readonly clock: Clock;
 }
 
-/** Session ids come from clients; past this many the least recently used binding goes, some 20 MB in all. */
+/** Session ids come from clients; past this many the least recently used binding goes. */
 const MAX_BINDINGS = 100_000;
+
+/** A longer id is taken as none, which bounds the memory of all bindings to some 100 MB at the very worst. */
+const MAX_ID_LENGTH = 1024;
 
 interface Binding {
   readonly endpoint: EndpointId;
@@ -100,7 +103,7 @@ export class SessionBindings implements SessionStrategy {
         'header' in source ? request.headers.get(source.header) : request.attributes.get(source.key);
       if (typeof value !== 'string') continue;
       const id = value.trim();
-      if (id !== '') return id;
+      if (id !== '' && id.length <= MAX_ID_LENGTH) return id;
     }
     return '';
   }
