@@ -26,6 +26,7 @@ import { prefixCacheScorer } from './scorers/prefix-cache-scorer.ts';
 import { queueScorer } from './scorers/queue-scorer.ts';
 import { runningRequestsSizeScorer } from './scorers/running-requests-size-scorer.ts';
 import { sessionAffinityScorer } from './scorers/session-affinity-scorer.ts';
+import { metricsDataSource } from './sources/metrics-data-source.ts';
 
 const FILTERS: readonly AnyPluginDefinition[] = [
   decodeFilter,
@@ -58,7 +59,7 @@ const PARSERS: readonly AnyPluginDefinition[] = [
   passthroughParser,
 ];
 const SATURATION_DETECTORS: readonly AnyPluginDefinition[] = [concurrencyDetector, utilizationDetector];
-const SOURCES: readonly AnyPluginDefinition[] = [];
+const SOURCES: readonly AnyPluginDefinition[] = [metricsDataSource];
 const EXTRACTORS: readonly AnyPluginDefinition[] = [coreMetricsExtractor];
 const DISCOVERY: readonly AnyPluginDefinition[] = [];
 
