@@ -125,7 +125,7 @@ export class ExtProcServer {
   }
 
   /** Resolves when both ports listen. Rejects with `ConfigurationError` for TLS settings that make no sense. */
-  async start(_signal?: AbortSignal): Promise<void> {
+  async start(): Promise<void> {
     const tls = this.#options.tls === undefined ? undefined : await this.#secure(this.#options.tls);
     const listener = new Listener((socket) => this.#transport.accept(socket), tls);
     const health = new Listener((socket) => this.#healthTransport.accept(socket), undefined);
