@@ -1,0 +1,20 @@
+import type { AnyPluginDefinition } from '../../src/framework/plugin.ts';
+import { CATALOGUE } from '../../src/plugins/catalogue.ts';
+import { context } from '../support/builders.ts';
+
+/** Parameters for types that cannot be created without any; a type that is missing here fails its contract. */
+const REQUIRED: ReadonlyMap<string, object> = new Map([
+  ['by-label', { label: 'llm-d.ai/role', validValues: ['decode'] }],
+]);
+
+/** Built-in plugins that serve `kind`, as rows of a contract test. */
+export function ofKind(
+  kind: AnyPluginDefinition['kinds'][number],
+): { type: string; d: AnyPluginDefinition }[] {
+  return CATALOGUE.filter((d) => d.kinds.includes(kind)).map((d) => ({ type: d.type, d }));
+}
+
+/** A fresh instance with the least parameters it takes. */
+export function create(d: AnyPluginDefinition): object {
+  return d.create(d.params.parse(REQUIRED.get(d.type) ?? {}), context(d.type));
+}
