@@ -54,8 +54,11 @@ export async function startProcessor(script: Script): Promise<ScriptedProcessor>
         script(message, stream, seen.messages);
       });
       call.on('end', () => {
-        seen.outcome = call.cancelled ? 'cancelled' : 'half-closed';
-        call.end();
+        // A reset shows as the end of the input first and as a cancellation in the same turn.
+        setImmediate(() => {
+          if (seen.outcome === 'open') seen.outcome = 'half-closed';
+          call.end();
+        });
       });
       call.on('cancelled', () => {
         if (seen.outcome === 'open') seen.outcome = 'cancelled';
