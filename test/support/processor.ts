@@ -54,11 +54,11 @@ export async function startProcessor(script: Script): Promise<ScriptedProcessor>
         script(message, stream, seen.messages);
       });
       call.on('end', () => {
-        // A reset shows as the end of the input first and as a cancellation in the same turn.
-        setImmediate(() => {
+        // grpc-js shows a reset as the end of the input first and tells of the cancellation a moment later.
+        setTimeout(() => {
           if (seen.outcome === 'open') seen.outcome = 'half-closed';
           call.end();
-        });
+        }, 25);
       });
       call.on('cancelled', () => {
         if (seen.outcome === 'open') seen.outcome = 'cancelled';
