@@ -1,4 +1,5 @@
 import { suggest } from '../config/suggest.ts';
+import { renderHelp, renderPage } from './flags/help.ts';
 import { OLD_FLAGS, type OldFlag, parametersOf } from './flags/old-flags.ts';
 import { FLAGS, type Flag } from './flags/table.ts';
 import { FlagValueError, type FlagValues, isRepeatable, isSwitch, parseValue } from './flags/values.ts';
@@ -246,4 +247,14 @@ export function endpointErrors(options: ServeOptions, hasDiscovery: boolean): re
   return names.length > 0
     ? [`${names.join(' and ')}: Kubernetes is not available in this version; ${want}`]
     : [`nothing says where the endpoints are: ${want}`];
+}
+
+/** What `epp serve --help` prints. */
+export function helpText(): string {
+  return renderHelp(FLAGS);
+}
+
+/** The content of `docs/flags.md`. */
+export function flagsPage(): string {
+  return renderPage(FLAGS);
 }

@@ -49,7 +49,7 @@ function addDefault(key: Key, consumer: PluginEntry, draft: Draft): boolean {
   const others = draft.plugins.filter((entry) =>
     entry.dependencies.produces?.some((produced) => produced.dataType === dataType),
   );
-  const added = draft.hasType(producer)
+  const added = draft.isProducerType(producer)
     ? draft.add(producer, `'${consumer.name}' needs ${dataType}`, { path: [], at: consumer.place.at })
     : undefined;
   if (added?.dependencies.produces?.includes(key) !== true) {

@@ -72,8 +72,9 @@ export class Draft {
     return this.#brokenNames.has(name);
   }
 
-  hasType(type: string): boolean {
-    return this.#types.get(type) !== undefined;
+  /** Producers come by themselves when their data is needed; extractors and others do not. */
+  isProducerType(type: string): boolean {
+    return this.#types.get(type)?.kinds.includes('producer') === true;
   }
 
   /** Some plugin was left out, so that what it would do cannot be judged. */
@@ -173,7 +174,7 @@ export class Draft {
       this.problems.error(
         'wrong-kind',
         reference,
-        `plugin '${name}' (type ${entry.definition.type}) is a ${entry.definition.kinds.join(', ')}, want a ${kinds.join(' or ')}`,
+        `plugin '${name}' (type ${entry.definition.type}) serves as ${entry.definition.kinds.join(', ')}, want ${kinds.join(' or ')}`,
       );
       return undefined;
     }

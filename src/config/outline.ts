@@ -160,6 +160,10 @@ function detectorOutline(
   const current = child(child(root, 'flowControl'), 'saturationDetector');
   const old = entryOf(root, 'saturationDetector');
   if (old !== undefined && !isNull(old.value)) {
+    // Thresholds alone get the warning that says where they go.
+    const isPlaced = current === undefined && referenceIn(old.value, []) === undefined;
+    if (isPlaced && thresholdsOf(old.value) !== undefined)
+      return { node: old.value, path: ['saturationDetector'] };
     problems.warn(
       'deprecated-form',
       { path: ['saturationDetector'], at: old.at },

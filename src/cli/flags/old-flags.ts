@@ -25,7 +25,7 @@ export const OLD_FLAGS: readonly OldFlag[] = [
     kind: 'boolean',
     plugin: '',
     parameter: '',
-    doc: 'no effect: compression is always accepted',
+    doc: 'has no effect, compression is always accepted',
   },
 ];
 
