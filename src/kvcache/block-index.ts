@@ -19,6 +19,9 @@ const SWEEP_PER_INSERT = 64;
  */
 const MAX_SECOND_CHANCES = 8192;
 
+/** Blocks for which `insert` reads ahead. */
+const BATCH = 32;
+
 /** Evictions after which the fullest lane is looked for again. */
 const VICTIM_EVICTIONS = 256;
 
@@ -156,18 +159,23 @@ export class BlockIndex {
     if (lane === NONE) return;
     if (this.#leaving.length > 0) this.sweep(SWEEP_PER_INSERT);
     const table = this.#table;
-    for (let i = range.to - 1; i >= range.from; i -= 1) {
-      const low = hashes[2 * i] ?? 0;
-      const high = hashes[2 * i + 1] ?? 0;
-      let at = table.find(low, high);
-      if (at >= 0 && table.touch(at, lane)) continue;
-      if (this.#makeRoom(lane)) at = table.find(low, high);
-      if (at < 0) table.insert(low, high, lane);
-      else this.#forgot(table.add(at, lane));
-      this.#queues.push(lane, low, high);
-      this.#held[lane] = (this.#held[lane] ?? 0) + 1;
-      this.#entries += 1;
-      added[i >> 5] = (added[i >> 5] ?? 0) | (1 << (i & 31));
+    for (let end = range.to; end > range.from; end -= BATCH) {
+      const start = Math.max(range.from, end - BATCH);
+      table.warm(hashes, 2 * start, end - start);
+      this.#warmOldest(lane, end - start);
+      for (let i = end - 1; i >= start; i -= 1) {
+        const low = (hashes[2 * i] ?? 0) | 0;
+        const high = (hashes[2 * i + 1] ?? 0) | 0;
+        let at = table.find(low, high);
+        if (at >= 0 && table.touch(at, lane)) continue;
+        if (this.#makeRoom(lane)) at = table.find(low, high);
+        if (at < 0) table.insert(low, high, lane);
+        else this.#forgot(table.add(at, lane));
+        this.#queues.push(lane, low, high);
+        this.#held[lane] = (this.#held[lane] ?? 0) + 1;
+        this.#entries += 1;
+        added[i >> 5] = (added[i >> 5] ?? 0) | (1 << (i & 31));
+      }
     }
   }
 
@@ -179,8 +187,8 @@ export class BlockIndex {
     if (lane === NONE) return;
     for (let i = range.from; i < range.to; i += 1) {
       if ((((added[i >> 5] ?? 0) >>> (i & 31)) & 1) === 0) continue;
-      const low = hashes[2 * i] ?? 0;
-      const high = hashes[2 * i + 1] ?? 0;
+      const low = (hashes[2 * i] ?? 0) | 0;
+      const high = (hashes[2 * i + 1] ?? 0) | 0;
       const at = this.#table.find(low, high);
       if (at < 0) continue;
       const age = this.#table.age(at, lane);
@@ -213,6 +221,14 @@ export class BlockIndex {
     return this.#laneOf[slot] ?? NONE;
   }
 
+  /** Reads ahead for the entries that have to go when `blocks` come. */
+  #warmOldest(lane: number, blocks: number): void {
+    const queues = this.#queues;
+    const surplus = (queues.length[lane] ?? 0) + blocks - (this.#capacity[lane] ?? 1);
+    const count = Math.min(surplus, queues.oldestRun(lane));
+    if (count > 0) this.#table.warm(queues.entries, queues.oldest(lane), count);
+  }
+
   /** Makes place for one entry of `lane`. Returns whether slots of the table may have moved. */
   #makeRoom(lane: number): boolean {
     let hasMoved = false;
@@ -231,22 +247,30 @@ export class BlockIndex {
   /** Shortens the lane's queue by the oldest entry that was not used since it last came up. */
   #evict(lane: number): void {
     const queues = this.#queues;
-    for (let chances = 0; chances < MAX_SECOND_CHANCES; chances += 1) {
-      const low = queues.oldestLow(lane);
-      const high = queues.oldestHigh(lane);
+    for (let chances = 0; ; chances += 1) {
+      const oldest = queues.oldest(lane);
+      const low = queues.entries[oldest] ?? 0;
+      const high = queues.entries[oldest + 1] ?? 0;
       const at = this.#table.find(low, high);
-      const age = at < 0 ? ABSENT : this.#table.age(at, lane);
-      if (age !== USED_SINCE || !queues.hasRoom(lane)) break;
       queues.shift(lane);
+      if (at < 0) return;
+      const age = this.#table.age(at, lane);
+      if (age === ABSENT) return;
+      if (age === UNUSED || chances === MAX_SECOND_CHANCES || !queues.hasRoom(lane)) {
+        this.#table.remove(at, lane);
+        this.#forgot(lane);
+        return;
+      }
       queues.push(lane, low, high);
     }
-    this.#drop(lane);
   }
 
   /** Drops the oldest entry of a lane that has one, used or not. */
   #drop(lane: number): void {
-    const at = this.#table.find(this.#queues.oldestLow(lane), this.#queues.oldestHigh(lane));
-    this.#queues.shift(lane);
+    const queues = this.#queues;
+    const oldest = queues.oldest(lane);
+    const at = this.#table.find(queues.entries[oldest] ?? 0, queues.entries[oldest + 1] ?? 0);
+    queues.shift(lane);
     if (at >= 0 && this.#table.remove(at, lane)) this.#forgot(lane);
   }
 

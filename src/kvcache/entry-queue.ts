@@ -7,7 +7,8 @@ const NONE = -1;
  * block the lane holds, and may have entries whose block the lane gave up since.
  */
 export class EntryQueues {
-  readonly #entries: Uint32Array;
+  /** Halves of hashes, low before high; see `oldest`. */
+  readonly entries: Int32Array;
   readonly #next: Int32Array;
   readonly #previous: Int32Array;
   readonly #headPage: Int32Array;
@@ -23,7 +24,7 @@ export class EntryQueues {
   /** `entries`: over all lanes, rounded up to whole pages. */
   constructor(entries: number, lanes: number) {
     const pages = Math.ceil(entries / PAGE_ENTRIES);
-    this.#entries = new Uint32Array(pages * PAGE_ENTRIES * 2);
+    this.entries = new Int32Array(pages * PAGE_ENTRIES * 2);
     this.#next = new Int32Array(pages).fill(NONE);
     this.#previous = new Int32Array(pages).fill(NONE);
     this.#headPage = new Int32Array(lanes).fill(NONE);
@@ -35,7 +36,7 @@ export class EntryQueues {
 
   /** Bytes of the arena, used or not. */
   get sizeBytes(): number {
-    return this.#entries.byteLength + this.#next.byteLength + this.#previous.byteLength;
+    return this.entries.byteLength + this.#next.byteLength + this.#previous.byteLength;
   }
 
   /** Whether `push` for `lane` finds a place. */
@@ -53,22 +54,20 @@ export class EntryQueues {
       at = 0;
     }
     const entry = 2 * (page * PAGE_ENTRIES + at);
-    this.#entries[entry] = low;
-    this.#entries[entry + 1] = high;
+    this.entries[entry] = low;
+    this.entries[entry + 1] = high;
     this.#tailAt[lane] = at + 1;
     this.length[lane] = (this.length[lane] ?? 0) + 1;
   }
 
-  /** Low half of the oldest entry; only when there is one. */
-  oldestLow(lane: number): number {
-    return this.#entries[2 * ((this.#headPage[lane] ?? 0) * PAGE_ENTRIES + (this.#headAt[lane] ?? 0))] ?? 0;
+  /** Place in `entries` of the oldest entry's low half, which the high half follows; only when there is one. */
+  oldest(lane: number): number {
+    return 2 * ((this.#headPage[lane] ?? 0) * PAGE_ENTRIES + (this.#headAt[lane] ?? 0));
   }
 
-  /** High half of the oldest entry; only when there is one. */
-  oldestHigh(lane: number): number {
-    return (
-      this.#entries[2 * ((this.#headPage[lane] ?? 0) * PAGE_ENTRIES + (this.#headAt[lane] ?? 0)) + 1] ?? 0
-    );
+  /** How many entries lie behind each other from `oldest` on. */
+  oldestRun(lane: number): number {
+    return Math.min(this.length[lane] ?? 0, PAGE_ENTRIES - (this.#headAt[lane] ?? 0));
   }
 
   /** Drops the oldest entry; only when there is one. */
@@ -92,7 +91,7 @@ export class EntryQueues {
     const page = this.#tailPage[lane] ?? NONE;
     const at = (this.#tailAt[lane] ?? 0) - 1;
     const entry = 2 * (page * PAGE_ENTRIES + at);
-    if (this.#entries[entry] !== low || this.#entries[entry + 1] !== high) return;
+    if (this.entries[entry] !== low || this.entries[entry + 1] !== high) return;
     this.#tailAt[lane] = at;
     this.#shorten(lane);
     const tail = this.#tailPage[lane] ?? NONE;

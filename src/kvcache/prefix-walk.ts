@@ -2,6 +2,12 @@ import { type BlockTable, WIDE } from './block-table.ts';
 
 const NONE = -1;
 
+/** Blocks for which the walk reads ahead, once the first one matched. */
+const BATCH = 32;
+
+/** The lanes of two holders in a word, without their "used" bits. */
+const HOLDERS = 0x7fff_7fff;
+
 /**
  * Finds for every lane how many blocks of a chain it holds without a gap. The walk keeps the set of lanes that hold
  * everything so far, writes a lane's count when it drops out, and ends when nobody is left: its cost is a probe per
@@ -10,11 +16,11 @@ const NONE = -1;
 export class PrefixWalk {
   readonly #table: BlockTable;
   /** Lanes that may match, as bits. */
-  readonly #present: Uint32Array;
+  readonly #present: Int32Array;
   /** Endpoint slot by lane; -1 for lanes that must not match. */
   readonly #slotOf: Int32Array;
   /** Lanes still in the walk while they are many. */
-  readonly #active: Uint32Array;
+  readonly #active: Int32Array;
   /** Lanes still in the walk while they are few. */
   readonly #few = new Int32Array(4);
   /** Words of `present` that can have bits. */
@@ -22,9 +28,10 @@ export class PrefixWalk {
 
   constructor(table: BlockTable, lanes: number) {
     this.#table = table;
-    this.#present = new Uint32Array(Math.ceil(lanes / 32));
+    const words = Math.max(4, Math.ceil(lanes / 32));
+    this.#present = new Int32Array(words);
     this.#slotOf = new Int32Array(lanes).fill(NONE);
-    this.#active = new Uint32Array(Math.ceil(lanes / 32));
+    this.#active = new Int32Array(words);
   }
 
   /** From here on `lane` matches on behalf of endpoint `slot`. */
@@ -46,52 +53,69 @@ export class PrefixWalk {
   run(hashes: Uint32Array, from: number, to: number, out: Int32Array): void {
     if (from >= to) return;
     this.#active.set(this.#present);
-    const shared = this.#walkMany(hashes, from, to, out);
-    if (shared >= 0) this.#walkFew(hashes, from, shared, to, out);
+    const few = this.#walkMany(hashes, from, to, out);
+    if (few >= 0) this.#walkFew(hashes, from, few, to, out);
   }
 
   /**
-   * Walks as long as many lanes are in. Returns the block at which at most four were left, now in `#few`; -1 when
-   * the walk is over.
+   * Walks as long as many lanes are in. Returns the block whose slot lists at most four of them, now in `#few`; -1
+   * when the walk is over.
    */
   #walkMany(hashes: Uint32Array, from: number, to: number, out: Int32Array): number {
-    const table = this.#table;
-    const { slots, wide, rowWords } = table;
+    const { slots, wide, rowWords } = this.#table;
     const active = this.#active;
     const words = this.#words;
-    for (let i = from; i < to; i += 1) {
-      const at = table.find(hashes[2 * i] ?? 0, hashes[2 * i + 1] ?? 0);
-      if (at < 0) {
-        this.#finish(i - from, out);
-        return NONE;
+    for (let i = from; i < to; ) {
+      // The first 128 lanes in local variables: a pool of that size needs no memory but the rows.
+      const a0 = active[0] ?? 0;
+      const a1 = active[1] ?? 0;
+      const a2 = active[2] ?? 0;
+      const a3 = active[3] ?? 0;
+      let at = -1;
+      let row = 0;
+      let lost = 0;
+      for (; i < to && lost === 0; i += 1) {
+        if ((i - from) % BATCH === 1) this.#table.warm(hashes, 2 * i, Math.min(BATCH, to - i));
+        at = this.#table.find((hashes[2 * i] ?? 0) | 0, (hashes[2 * i + 1] ?? 0) | 0);
+        if (at < 0 || slots[at + 2] !== WIDE) break;
+        row = (slots[at + 3] ?? 0) * rowWords;
+        lost = a0 & ~(wide[row] ?? 0);
+        if (words > 1) {
+          lost |= (a1 & ~(wide[row + 2] ?? 0)) | (a2 & ~(wide[row + 4] ?? 0)) | (a3 & ~(wide[row + 6] ?? 0));
+          for (let w = 4; w < words; w += 1) lost |= (active[w] ?? 0) & ~(wide[row + 2 * w] ?? 0);
+        }
       }
-      if (slots[at + 2] !== WIDE) {
+      if (lost !== 0) {
+        if (!this.#keepRow(row, i - 1 - from, out)) return NONE;
+      } else if (i < to) {
+        if (at < 0) {
+          this.#finish(i - from, out);
+          return NONE;
+        }
         this.#keepHolders(at, i - from, out);
-        return i + 1;
+        return i;
       }
-      const row = (slots[at + 3] ?? 0) * rowWords;
-      let any = 0;
-      for (let w = 0; w < words; w += 1) {
-        const before = (active[w] ?? 0) | 0; // signed, as the result of & below
-        if (before === 0) continue;
-        const after = before & (wide[row + 2 * w] ?? 0);
-        any |= after;
-        if (after === before) continue;
-        active[w] = after;
-        if (i > from) this.#leave(w, before & ~after, i - from, out);
-      }
-      if (any === 0) return NONE;
     }
     this.#finish(to - from, out);
     return NONE;
   }
 
-  /** Walks on from block `start` with the lanes in `#few`. */
+  /**
+   * Walks on from block `start` with the lanes in `#few`. Neighbours in a chain mostly have the same holders in the
+   * same order, so one comparison of the two words stands for looking at each lane.
+   */
   #walkFew(hashes: Uint32Array, from: number, start: number, to: number, out: Int32Array): void {
     const table = this.#table;
+    const { slots } = table;
     const few = this.#few;
+    let sameFirst = 0;
+    let sameSecond = 0;
     for (let i = start; i < to; i += 1) {
-      const at = table.find(hashes[2 * i] ?? 0, hashes[2 * i + 1] ?? 0);
+      if ((i - from) % BATCH === 1) table.warm(hashes, 2 * i, Math.min(BATCH, to - i));
+      const at = table.find((hashes[2 * i] ?? 0) | 0, (hashes[2 * i + 1] ?? 0) | 0);
+      const first = at < 0 ? 0 : (slots[at + 2] ?? 0) & HOLDERS;
+      const second = at < 0 ? 0 : (slots[at + 3] ?? 0) & HOLDERS;
+      if (first === sameFirst && second === sameSecond && first !== 0) continue;
       let left = 0;
       for (let n = 0; n < 4; n += 1) {
         const lane = few[n] ?? NONE;
@@ -103,11 +127,29 @@ export class PrefixWalk {
         }
       }
       if (left === 0) return;
+      const isWide = slots[at + 2] === WIDE;
+      sameFirst = isWide ? 0 : first;
+      sameSecond = isWide ? 0 : second;
     }
     for (let n = 0; n < 4; n += 1) {
       const lane = few[n] ?? NONE;
       if (lane >= 0) this.#count(lane, to - from, out);
     }
+  }
+
+  /** Of the active lanes keeps those in a row; the others leave with `blocks`. False when nobody is left. */
+  #keepRow(row: number, blocks: number, out: Int32Array): boolean {
+    const active = this.#active;
+    const { wide } = this.#table;
+    let any = 0;
+    for (let w = 0; w < this.#words; w += 1) {
+      const before = active[w] ?? 0;
+      const after = before & (wide[row + 2 * w] ?? 0);
+      any |= after;
+      active[w] = after;
+      if (blocks > 0) this.#leave(w, before & ~after, blocks, out);
+    }
+    return any !== 0;
   }
 
   /** Of the active lanes keeps those that hold the block in slot `at`; the others leave with `blocks`. */
