@@ -1,5 +1,6 @@
 import type { AttributeKey } from '../framework/attribute.ts';
 import type { Draft, PluginEntry } from './draft.ts';
+import { KNOWN_TYPES } from './known-types.ts';
 import type { Place } from './problems.ts';
 import { suggest } from './suggest.ts';
 
@@ -57,7 +58,7 @@ function addDefault(key: Key, consumer: PluginEntry, draft: Draft): boolean {
     draft.problems.error(
       'missing-data',
       place,
-      `plugin '${consumer.name}' needs ${key.name}, which no plugin produces`,
+      `plugin '${consumer.name}' needs ${key.name}, which no plugin produces${KNOWN_TYPES.has(producer) && !draft.isKnownHere(producer) ? `; '${producer}' is not available in this version` : ''}`,
       suggest(
         producer,
         others.map((entry) => entry.name),

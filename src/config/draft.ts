@@ -77,6 +77,11 @@ export class Draft {
     return this.#types.get(type)?.kinds.includes('producer') === true;
   }
 
+  /** The catalogue has the type. */
+  isKnownHere(type: string): boolean {
+    return this.#types.get(type) !== undefined;
+  }
+
   /** Some plugin was left out, so that what it would do cannot be judged. */
   get isIncomplete(): boolean {
     return this.#brokenNames.size > 0;

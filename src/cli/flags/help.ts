@@ -1,5 +1,5 @@
 import { OLD_FLAGS } from './old-flags.ts';
-import { FLAGS, type Flag, SECTIONS } from './table.ts';
+import { type Flag, SECTIONS } from './table.ts';
 
 const TYPE_NAMES: Readonly<Record<Flag['kind'], string>> = {
   text: 'text',
