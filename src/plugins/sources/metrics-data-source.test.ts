@@ -128,6 +128,15 @@ describe('over plain HTTP', () => {
     subject.release(endpoint);
   });
 
+  test('a refused connection at the serving port counts under a host name too', async () => {
+    await using server = await startMetricsServer(PAGE);
+    await server.refuse();
+    const subject = source();
+    const endpoint = endpointAt('127.0.0.1', server.port, `localhost:${server.port}`);
+    expect((await failure(subject, endpoint)).isRefused).toBe(true);
+    subject.release(endpoint);
+  });
+
   test('a reset is a refusal', async () => {
     await using server = await startMetricsServer(PAGE);
     server.mode = 'reset';

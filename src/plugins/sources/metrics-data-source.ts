@@ -1,3 +1,4 @@
+import { isIP } from 'node:net';
 import { z } from 'zod';
 import type { PollSource } from '../../framework/data-source.ts';
 import { type Endpoint, hostPort } from '../../framework/endpoint.ts';
@@ -77,9 +78,18 @@ class MetricsDataSource implements PollSource {
   #open(endpoint: Endpoint): ScrapeTarget {
     const { scheme, path, port } = this.#config;
     const host = port === undefined ? endpoint.metricsHost : hostPort(endpoint.address, port);
-    const isServingPort = host === endpoint.hostPort;
-    return new ScrapeTarget({ origin: `${scheme}://${host}`, path, isServingPort }, this.#connector);
+    const address = { origin: `${scheme}://${host}`, path, isServingPort: isServingPort(host, endpoint) };
+    return new ScrapeTarget(address, this.#connector);
   }
+}
+
+/** Whether `host` is where requests go; a name is taken to mean the endpoint's address. */
+function isServingPort(host: string, endpoint: Endpoint): boolean {
+  if (host === endpoint.hostPort) return true;
+  const colon = host.lastIndexOf(':');
+  return (
+    Number(host.slice(colon + 1)) === endpoint.port && isIP(host.slice(0, colon).replace(/[[\]]/g, '')) === 0
+  );
 }
 
 /** `metrics-data-source` (llm-d-router: pkg/epp/framework/plugins/datalayer/source/metrics). */

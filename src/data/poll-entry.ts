@@ -1,0 +1,65 @@
+import type { Extractor, PollSource } from '../framework/data-source.ts';
+import type { Endpoint } from '../framework/endpoint.ts';
+import type { CounterCell } from '../framework/instruments.ts';
+import type { Named } from '../framework/plugin.ts';
+
+/** A source with its extractors, as `data/runtime.ts` checked them. */
+export interface PollBinding {
+  /** Position among the sources; 0 is the primary one. */
+  readonly index: number;
+  readonly source: Named<PollSource>;
+  readonly extractors: readonly Named<Extractor>[];
+  /** Milliseconds between two polls of one endpoint; 0 means the base interval. */
+  readonly periodMs: number;
+  readonly pollErrors: CounterCell;
+  /** Parallel to `extractors`. */
+  readonly extractErrors: readonly CounterCell[];
+}
+
+/** The timetable of one source at one endpoint. Fixed shape; owned by the poller. */
+export class PollEntry {
+  readonly endpoint: Endpoint;
+  readonly binding: PollBinding;
+  /** When to poll; Infinity while a poll is under way. */
+  dueMs: number;
+  /** When to give up on the poll under way; Infinity while there is none. */
+  deadlineMs = Number.POSITIVE_INFINITY;
+  /** When the last poll was due; the next one is reckoned from here, so that the phase stays. */
+  plannedMs: number;
+  startedMs = Number.NEGATIVE_INFINITY;
+  /** Last poll that succeeded and told something; at first, when the entry was made. */
+  lastGoodMs: number;
+  /** Failures since then. */
+  failures = 0;
+  /** No poll has ended; the first one decides the phase. */
+  isFirst = true;
+  /** The log says that the values are stale. */
+  isLoggedStale = false;
+  /** Poll again as soon as the one under way has ended. */
+  isWantedSoon = false;
+  isRemoved = false;
+  aborter = new AbortController();
+  /** Bound once, so that a poll allocates no closures. */
+  readonly onPage: (page: Uint8Array) => void;
+  readonly onError: (error: unknown) => void;
+
+  constructor(endpoint: Endpoint, binding: PollBinding, nowMs: number, owner: PollOwner) {
+    this.endpoint = endpoint;
+    this.binding = binding;
+    this.dueMs = nowMs;
+    this.plannedMs = nowMs;
+    this.lastGoodMs = nowMs;
+    this.onPage = (page) => owner.pageArrived(this, page);
+    this.onError = (error) => owner.pollFailed(this, error);
+  }
+
+  get isPolling(): boolean {
+    return this.dueMs === Number.POSITIVE_INFINITY;
+  }
+}
+
+/** Where an entry's polls end. */
+interface PollOwner {
+  pageArrived(entry: PollEntry, page: Uint8Array): void;
+  pollFailed(entry: PollEntry, error: unknown): void;
+}
