@@ -1,5 +1,9 @@
+import { DocumentPosition, MEMBER } from './document-position.ts';
+
 /** Bytes of a member name that are kept to compare it; the longest wanted one, fully escaped, is shorter. */
 const KEY_BYTES = 64;
+/** Lengths of the wanted names, `model`, `message` and `response`, without escapes. */
+const KEY_LENGTHS: ReadonlySet<number> = new Set([5, 7, 8]);
 
 const LINE_FEED = 0x0a;
 const CARRIAGE_RETURN = 0x0d;
@@ -33,9 +37,6 @@ const MODE = {
   done: 6,
 } as const;
 
-/** What a member's value is, by its name. */
-const MEMBER = { other: 0, model: 1, wrapper: 2 } as const;
-
 /**
  * Puts the client's model name back into a response as it passes: where the top-level `model` of the document, or
  * `model` of its `response` or `message`, is the name the request was rewritten to, the value is replaced. Everything
@@ -47,19 +48,11 @@ export class ModelRestorer {
   readonly #isEvents: boolean;
   readonly #from: string;
   readonly #replacement: Buffer;
+  readonly #at = new DocumentPosition();
   #mode: number;
   /** The byte before was an unpaired backslash, in a string. */
   #isEscaped = false;
-  /** Open brackets of the document. */
-  #depth = 0;
-  /** The outermost value is an object; so is the wrapper inside it. */
-  #isObject = false;
-  #isWrapper = false;
-  /** The next string at a depth that matters is a name. */
-  #expectsKey = false;
-  /** Meaning of the member under way. */
-  #member: number = MEMBER.other;
-  /** Bytes of `data` or of a byte order mark matched at the start of a line. */
+  /** Bytes of `data` matched at the start of a line. */
   #matched = 0;
   readonly #key = Buffer.allocUnsafe(KEY_BYTES);
   /** May exceed `KEY_BYTES`: then the name matches nothing. */
@@ -85,56 +78,60 @@ export class ModelRestorer {
    */
   push(chunk: Buffer, isLast: boolean): Buffer {
     if (this.#mode === MODE.done) return chunk;
-    const parts: Buffer[] = [];
+    let parts: Buffer[] | undefined;
     /** Bytes of `chunk` before this are in `parts` or held. */
     let copied = 0;
-    for (let i = 0; i < chunk.length; i += 1) {
-      const byte = chunk[i] ?? 0;
-      if (this.#mode === MODE.text) {
-        if (this.#isEscaped) this.#isEscaped = false;
-        else if (byte === BACKSLASH) this.#isEscaped = true;
-        else if (byte === QUOTE) this.#mode = MODE.between;
-        else if (byte === LINE_FEED && this.#isEvents) this.#startLine();
-      } else if (this.#mode === MODE.model) {
-        if (this.#hold(byte)) continue;
-        parts.push(this.#release());
-        copied = i + 1;
+    if (this.#holds()) {
+      parts = [];
+      copied = chunk.length;
+    }
+    let i = 0;
+    while (i < chunk.length) {
+      if (this.#holds()) {
+        i = this.#hold(chunk, i);
+        if (this.#holds()) break;
+        parts?.push(this.#release());
+        copied = i;
       } else {
-        const before = this.#mode;
-        this.#step(byte);
-        if (this.#mode === MODE.model && before !== MODE.model) {
-          parts.push(chunk.subarray(copied, i));
-          copied = chunk.length;
-        }
+        i = this.#read(chunk, i);
+        if (!this.#holds()) continue;
+        parts ??= [];
+        parts.push(chunk.subarray(copied, i - 1));
+        copied = chunk.length;
       }
     }
-    if (this.#mode === MODE.model) {
-      if (isLast) parts.push(this.#release());
-    } else if (parts.length === 0) {
-      return chunk;
-    } else {
-      parts.push(chunk.subarray(copied));
-    }
-    return parts.length === 1 && parts[0] !== undefined ? parts[0] : Buffer.concat(parts);
+    if (parts === undefined) return chunk;
+    if (!this.#holds()) parts.push(chunk.subarray(copied));
+    else if (isLast) parts.push(this.#release());
+    return Buffer.concat(parts);
   }
 
-  /** One byte outside of strings of no interest and of held values. */
-  #step(byte: number): void {
+  #holds(): boolean {
+    return this.#mode === MODE.model;
+  }
+
+  /** Reads on from `from`, outside of held values; returns where to go on, at the latest behind an opening quote. */
+  #read(chunk: Buffer, from: number): number {
     switch (this.#mode) {
-      case MODE.field:
-        this.#stepField(byte);
-        break;
-      case MODE.skipLine:
-        if (byte === LINE_FEED) this.#startLine();
-        break;
+      case MODE.text:
+        return this.#skipText(chunk, from);
       case MODE.key:
-        this.#stepKey(byte);
-        break;
+        return this.#readKey(chunk, from);
       case MODE.between:
-        this.#stepBetween(byte);
-        break;
+        if (this.#at.depth > this.#at.floor) return this.#skipNested(chunk, from);
+        this.#stepBetween(chunk[from] ?? 0);
+        return from + 1;
+      case MODE.field:
+        this.#stepField(chunk[from] ?? 0);
+        return from + 1;
+      case MODE.skipLine: {
+        const feed = chunk.indexOf(LINE_FEED, from);
+        if (feed < 0) return chunk.length;
+        this.#startLine();
+        return feed + 1;
+      }
       default:
-        break;
+        return chunk.length;
     }
   }
 
@@ -143,11 +140,11 @@ export class ModelRestorer {
       this.#mode = byte === COLON ? MODE.between : MODE.skipLine;
       if (byte === LINE_FEED) this.#startLine();
       // a document that did not end goes on in this line; otherwise another one begins
-      if (this.#depth <= 0) this.#startDocument();
+      if (this.#at.depth <= 0) this.#at.reset();
     } else if (byte === DATA_FIELD[this.#matched]) {
       this.#matched += 1;
     } else if (this.#matched === 0 && byte === LINE_FEED) {
-      this.#startDocument();
+      this.#at.reset();
     } else if (this.#matched === 0 && (byte === CARRIAGE_RETURN || BYTE_ORDER_MARK.includes(byte))) {
       // before the line proper
     } else if (byte === LINE_FEED) {
@@ -163,14 +160,6 @@ export class ModelRestorer {
     this.#isEscaped = false;
   }
 
-  #startDocument(): void {
-    this.#depth = 0;
-    this.#isObject = false;
-    this.#isWrapper = false;
-    this.#expectsKey = false;
-    this.#member = MEMBER.other;
-  }
-
   #stepBetween(byte: number): void {
     switch (byte) {
       case QUOTE:
@@ -178,122 +167,155 @@ export class ModelRestorer {
         break;
       case OPEN_BRACE:
       case OPEN_BRACKET:
-        this.#open(byte === OPEN_BRACE);
+        this.#at.open(byte === OPEN_BRACE);
+        if (this.#at.depth === 1 && byte !== OPEN_BRACE) this.#endDocument();
         break;
       case CLOSE_BRACE:
       case CLOSE_BRACKET:
-        this.#close();
+        this.#at.close();
+        if (this.#at.depth <= 0) this.#endDocument();
         break;
       case COMMA:
-        this.#expectsKey = this.#isTracked();
+        this.#at.comma();
         break;
       case LINE_FEED:
         if (this.#isEvents) this.#startLine();
         break;
-      case COLON:
-      case SPACE:
-        break;
       default:
         // no object here: a response that is something else needs no further look
-        if (this.#depth === 0 && !this.#isEvents && byte > SPACE && !BYTE_ORDER_MARK.includes(byte)) {
-          this.#mode = MODE.done;
-        }
+        if (this.#at.depth === 0 && byte > SPACE && !BYTE_ORDER_MARK.includes(byte)) this.#endDocument();
         break;
     }
   }
 
-  /** Whether members at this depth matter. */
-  #isTracked(): boolean {
-    return (this.#depth === 1 && this.#isObject) || (this.#depth === 2 && this.#isWrapper);
-  }
-
-  #open(isObject: boolean): void {
-    this.#depth += 1;
-    if (this.#depth === 1) this.#isObject = isObject;
-    if (this.#depth === 2) this.#isWrapper = isObject && this.#isObject && this.#member === MEMBER.wrapper;
-    if (this.#depth <= 2) this.#expectsKey = this.#isTracked();
-  }
-
-  #close(): void {
-    this.#depth -= 1;
-    if (this.#depth <= 1) this.#isWrapper = false;
-    if (this.#depth <= 2) this.#expectsKey = false;
-    this.#member = MEMBER.other;
-    if (this.#depth <= 0 && !this.#isEvents) this.#mode = MODE.done;
+  /** There is one document in a JSON response; another may follow among events. */
+  #endDocument(): void {
+    if (!this.#isEvents) this.#mode = MODE.done;
   }
 
   #startString(): void {
     this.#isEscaped = false;
-    if (!this.#isTracked()) {
-      this.#mode = MODE.text;
-    } else if (this.#expectsKey) {
+    this.#mode = MODE.text;
+    if (!this.#at.matters) return;
+    if (this.#at.expectsKey) {
       this.#mode = MODE.key;
       this.#keyLength = 0;
       this.#keyHasEscape = false;
-    } else if (this.#member === MEMBER.model) {
+    } else if (this.#at.member === MEMBER.model) {
       this.#mode = MODE.model;
       this.#held[0] = QUOTE;
       this.#heldLength = 1;
-    } else {
-      this.#mode = MODE.text;
     }
   }
 
-  #stepKey(byte: number): void {
-    if (this.#isEscaped) {
-      this.#isEscaped = false;
-    } else if (byte === BACKSLASH) {
-      this.#isEscaped = true;
-      this.#keyHasEscape = true;
-    } else if (byte === QUOTE) {
-      this.#expectsKey = false;
-      this.#member = this.#memberOf();
-      this.#mode = MODE.between;
-      return;
-    } else if (byte === LINE_FEED && this.#isEvents) {
-      this.#startLine();
-      return;
+  #skipText(chunk: Buffer, from: number): number {
+    let isEscaped = this.#isEscaped;
+    for (let i = from; i < chunk.length; i += 1) {
+      const byte = chunk[i];
+      if (isEscaped) {
+        isEscaped = false;
+      } else if (byte === BACKSLASH) {
+        isEscaped = true;
+      } else if (byte === QUOTE) {
+        this.#mode = MODE.between;
+        return i + 1;
+      } else if (byte === LINE_FEED && this.#isEvents) {
+        this.#startLine();
+        return i + 1;
+      }
     }
-    if (this.#keyLength < KEY_BYTES) this.#key[this.#keyLength] = byte;
-    this.#keyLength += 1;
+    this.#isEscaped = isEscaped;
+    return chunk.length;
   }
 
-  #memberOf(): number {
-    if (this.#keyLength > KEY_BYTES || this.#keyLength < 'model'.length) return MEMBER.other;
-    const written = this.#key.toString('latin1', 0, this.#keyLength);
-    const name = this.#keyHasEscape ? unescaped(`"${written}"`) : written;
-    if (name === 'model') return MEMBER.model;
-    return this.#depth === 1 && (name === 'response' || name === 'message') ? MEMBER.wrapper : MEMBER.other;
-  }
-
-  /** Takes one byte of a held value; false when the value has ended or cannot be the name. */
-  #hold(byte: number): boolean {
-    this.#held[this.#heldLength] = byte;
-    this.#heldLength += 1;
-    if (this.#isEscaped) this.#isEscaped = false;
-    else if (byte === BACKSLASH) this.#isEscaped = true;
-    else if (byte === QUOTE) {
-      this.#mode = MODE.between;
-      return false;
-    } else if (byte === LINE_FEED && this.#isEvents) {
-      this.#startLine();
-      return false;
+  /** Skips arrays and objects whose members do not matter. */
+  #skipNested(chunk: Buffer, from: number): number {
+    const { floor } = this.#at;
+    for (let i = from; i < chunk.length; i += 1) {
+      const byte = chunk[i] ?? 0;
+      if (byte > QUOTE && byte < OPEN_BRACKET) continue; // numbers and commas, most of what lies here
+      if (byte === QUOTE) {
+        this.#isEscaped = false;
+        this.#mode = MODE.text;
+        return i + 1;
+      }
+      if (byte === OPEN_BRACE || byte === OPEN_BRACKET) {
+        this.#at.depth += 1;
+      } else if (byte === CLOSE_BRACE || byte === CLOSE_BRACKET) {
+        this.#at.close();
+        if (this.#at.depth <= floor) return i + 1;
+      } else if (byte === LINE_FEED && this.#isEvents) {
+        this.#startLine();
+        return i + 1;
+      }
     }
-    if (this.#heldLength < this.#held.length) return true;
-    this.#mode = MODE.text;
-    return false;
+    return chunk.length;
   }
 
-  /** The held value, or the client's name in its place. */
+  #readKey(chunk: Buffer, from: number): number {
+    for (let i = from; i < chunk.length; i += 1) {
+      const byte = chunk[i] ?? 0;
+      if (this.#isEscaped) {
+        this.#isEscaped = false;
+      } else if (byte === BACKSLASH) {
+        this.#isEscaped = true;
+        this.#keyHasEscape = true;
+      } else if (byte === QUOTE) {
+        this.#at.key(this.#keyName());
+        this.#mode = MODE.between;
+        return i + 1;
+      } else if (byte === LINE_FEED && this.#isEvents) {
+        this.#startLine();
+        return i + 1;
+      }
+      if (this.#keyLength < KEY_BYTES) this.#key[this.#keyLength] = byte;
+      this.#keyLength += 1;
+    }
+    return chunk.length;
+  }
+
+  /** The name just read; undefined when it cannot be a wanted one. */
+  #keyName(): string | undefined {
+    if (this.#keyLength > KEY_BYTES) return undefined;
+    if (this.#keyHasEscape) return unescaped(`"${this.#key.toString('latin1', 0, this.#keyLength)}"`);
+    return KEY_LENGTHS.has(this.#keyLength) ? this.#key.toString('latin1', 0, this.#keyLength) : undefined;
+  }
+
+  /** Takes bytes of a held value; the mode says whether it goes on. Returns the position after the last one taken. */
+  #hold(chunk: Buffer, from: number): number {
+    for (let i = from; i < chunk.length; i += 1) {
+      const byte = chunk[i] ?? 0;
+      this.#held[this.#heldLength] = byte;
+      this.#heldLength += 1;
+      if (this.#isEscaped) {
+        this.#isEscaped = false;
+      } else if (byte === BACKSLASH) {
+        this.#isEscaped = true;
+      } else if (byte === QUOTE) {
+        this.#mode = MODE.between;
+        return i + 1;
+      } else if (byte === LINE_FEED && this.#isEvents) {
+        this.#startLine();
+        return i + 1;
+      }
+      if (this.#heldLength === this.#held.length) {
+        this.#mode = MODE.text; // too long to be the name
+        return i + 1;
+      }
+    }
+    return chunk.length;
+  }
+
+  /** The held value, or the client's name in its place when it is whole and the rewritten one. */
   #release(): Buffer {
     const held = this.#held.subarray(0, this.#heldLength);
     this.#heldLength = 0;
-    const isComplete = this.#mode === MODE.between && !this.#isEscaped;
-    if (isComplete && unescaped(held.toString('utf8')) === this.#from) return this.#replacement;
-    return Buffer.from(held);
+    const isWhole = this.#mode === MODE.between;
+    return isWhole && unescaped(held.toString('utf8')) === this.#from ? this.#replacement : Buffer.from(held);
   }
 }
 
+/** The string that a JSON literal says; undefined when it is none. */
 function unescaped(literal: string): string | undefined {
   try {
     return String(JSON.parse(literal));
