@@ -45,9 +45,15 @@ class LabelSelectorFilter implements Filter {
   }
 
   filter(_request: InferenceRequest, candidates: readonly Endpoint[]): readonly Endpoint[] {
-    const kept: Endpoint[] = [];
-    for (const candidate of candidates) if (this.#matches(candidate.labels)) kept.push(candidate);
-    return kept.length === candidates.length ? candidates : kept;
+    // Nothing is allocated before the first candidate drops out.
+    let kept: Endpoint[] | undefined;
+    let i = 0;
+    for (const candidate of candidates) {
+      if (this.#matches(candidate.labels)) kept?.push(candidate);
+      else kept ??= candidates.slice(0, i);
+      i += 1;
+    }
+    return kept ?? candidates;
   }
 
   #matches(labels: ReadonlyMap<string, string>): boolean {

@@ -76,14 +76,18 @@ class ConcurrencyDetector implements SaturationDetector, Filter {
   }
 
   filter(_request: InferenceRequest, candidates: readonly Endpoint[]): readonly Endpoint[] {
-    const kept: Endpoint[] = [];
+    // Nothing is allocated before the first candidate drops out.
+    let kept: Endpoint[] | undefined;
+    let i = 0;
     for (const candidate of candidates) {
       const load = candidate.attributes.get(this.#key);
       const hasRoom =
         load === undefined || (load.requests < this.#requestLimit && load.tokens < this.#tokenLimit);
-      if (hasRoom) kept.push(candidate);
+      if (hasRoom) kept?.push(candidate);
+      else kept ??= candidates.slice(0, i);
+      i += 1;
     }
-    return kept.length === candidates.length ? candidates : kept;
+    return kept ?? candidates;
   }
 }
 

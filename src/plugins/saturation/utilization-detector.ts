@@ -77,13 +77,21 @@ class UtilizationDetector implements SaturationDetector, Filter {
 
   filter(_request: InferenceRequest, candidates: readonly Endpoint[]): readonly Endpoint[] {
     const nowMs = this.#context.clock.nowMs();
-    const kept: Endpoint[] = [];
+    // Nothing is allocated before the first candidate drops out.
+    let kept: Endpoint[] | undefined;
+    let i = 0;
     for (const candidate of candidates) {
-      const { waitingQueueSize, kvCacheUsage } = candidate.scraped;
-      if (waitingQueueSize >= this.#waitingLimit || kvCacheUsage >= this.#kvCacheLimit) continue;
-      if (!this.#isStale(candidate, nowMs)) kept.push(candidate);
+      if (this.#hasRoom(candidate, nowMs)) kept?.push(candidate);
+      else kept ??= candidates.slice(0, i);
+      i += 1;
     }
-    return kept.length === 0 || kept.length === candidates.length ? candidates : kept;
+    return kept === undefined || kept.length === 0 ? candidates : kept;
+  }
+
+  #hasRoom(endpoint: Endpoint, nowMs: number): boolean {
+    const { waitingQueueSize, kvCacheUsage } = endpoint.scraped;
+    if (waitingQueueSize >= this.#waitingLimit || kvCacheUsage >= this.#kvCacheLimit) return false;
+    return !this.#isStale(endpoint, nowMs);
   }
 
   #isStale(endpoint: Endpoint, nowMs: number): boolean {

@@ -26,12 +26,19 @@ export class LabelFilter implements Filter {
   }
 
   filter(_request: unknown, candidates: readonly Endpoint[]): readonly Endpoint[] {
-    const kept: Endpoint[] = [];
+    // Nothing is allocated before the first candidate drops out.
+    let kept: Endpoint[] | undefined;
+    let i = 0;
     for (const candidate of candidates) {
-      const value = candidate.labels.get(this.#label);
-      if (value === undefined ? this.#keepsUnlabelled : this.#validValues.has(value)) kept.push(candidate);
+      if (this.#admits(candidate.labels.get(this.#label))) kept?.push(candidate);
+      else kept ??= candidates.slice(0, i);
+      i += 1;
     }
-    return kept.length === candidates.length ? candidates : kept;
+    return kept ?? candidates;
+  }
+
+  #admits(value: string | undefined): boolean {
+    return value === undefined ? this.#keepsUnlabelled : this.#validValues.has(value);
   }
 }
 
