@@ -13,7 +13,7 @@ const params = z.strictObject({
     .boolean()
     .default(false)
     .describe(
-      'Count the prompt as `input_tokens` + `cache_read_input_tokens` + `cache_creation_input_tokens`. Set it for servers whose `input_tokens` leaves cached tokens out, as the Anthropic API does; vLLM counts them in.',
+      'Add cached tokens to the prompt, for servers whose `input_tokens` leaves them out (vLLM counts them in).',
     ),
 });
 
