@@ -1,4 +1,5 @@
 import type { AnyPluginDefinition } from '../framework/plugin.ts';
+import { fileDiscovery } from './discovery/file-discovery.ts';
 import { coreMetricsExtractor } from './extractors/core-metrics-extractor.ts';
 import { byLabel } from './filters/by-label.ts';
 import { decodeFilter } from './filters/decode-filter.ts';
@@ -61,7 +62,7 @@ const PARSERS: readonly AnyPluginDefinition[] = [
 const SATURATION_DETECTORS: readonly AnyPluginDefinition[] = [concurrencyDetector, utilizationDetector];
 const SOURCES: readonly AnyPluginDefinition[] = [metricsDataSource];
 const EXTRACTORS: readonly AnyPluginDefinition[] = [coreMetricsExtractor];
-const DISCOVERY: readonly AnyPluginDefinition[] = [];
+const DISCOVERY: readonly AnyPluginDefinition[] = [fileDiscovery];
 
 /** Every built-in plugin. A type or alias listed twice fails the start. */
 export const CATALOGUE: readonly AnyPluginDefinition[] = [
