@@ -1,0 +1,83 @@
+import { readFileSync } from 'node:fs';
+import { type EndpointPickerConfig, loadConfiguration } from '../config/load.ts';
+import { ConfigurationError } from '../framework/errors.ts';
+import { CATALOGUE } from '../plugins/catalogue.ts';
+import { createLog, type RootLog } from '../telemetry/logger.ts';
+import type { CommandIo } from '../util/command-io.ts';
+import { endpointErrors, helpText, parseFlags, type ServeOptions } from './flags.ts';
+import { reportProblems } from './report.ts';
+import { Picker } from './run.ts';
+
+/** `epp serve`: runs until `io.signal` aborts and everything has drained. Returns the exit status. */
+export async function serveCommand(argv: readonly string[], io: CommandIo): Promise<number> {
+  const flags = parseFlags(argv, io.env);
+  if (flags.isHelp) {
+    io.out(helpText());
+    return 0;
+  }
+  if (flags.errors.length > 0) {
+    for (const error of flags.errors) io.err(`epp: ${error}\n`);
+    io.err('epp serve --help lists the flags\n');
+    return 2;
+  }
+  const { options } = flags;
+  try {
+    const log = createLog(logOptions(options, io), io.clock);
+    for (const warning of flags.warnings) log.warn({ warning }, 'flag');
+    const config = readConfiguration(options, log);
+    if (config === undefined) return 1;
+    const unplaced = endpointErrors(options, config.discovery !== undefined);
+    if (unplaced.length > 0) {
+      for (const error of unplaced) io.err(`epp: ${error}\n`);
+      return 2;
+    }
+    const picker = Picker.create({ options, config, log, clock: io.clock });
+    if (picker === undefined) return 1;
+    await picker.run(io.signal);
+    return 0;
+  } catch (error) {
+    if (!(error instanceof ConfigurationError) && !isListenError(error)) throw error;
+    io.err(`epp: ${error.message}\n`);
+    return 1;
+  }
+}
+
+function logOptions(options: ServeOptions, io: CommandIo): Parameters<typeof createLog>[0] {
+  return {
+    verbosity: options.verbosity,
+    level: options.zapLogLevel,
+    encoder: options.zapEncoder,
+    isDevelopment: options.zapDevel,
+    stacktraceLevel: options.zapStacktraceLevel,
+    timeEncoding: options.zapTimeEncoding,
+    isTerminal: io.isTerminal,
+  };
+}
+
+/** The configuration in effect; undefined when it has errors, which are logged. */
+function readConfiguration(options: ServeOptions, log: RootLog): EndpointPickerConfig | undefined {
+  const { document, problems } = loadConfiguration(configurationText(options), {
+    catalogue: CATALOGUE,
+    allowExperimental: options.allowExperimentalPlugins,
+    pluginParameters: options.pluginParameters,
+  });
+  reportProblems(problems, options, log);
+  return document;
+}
+
+function configurationText(options: ServeOptions): string {
+  if (options.configFile === '') return options.configText;
+  try {
+    return readFileSync(options.configFile, 'utf8');
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new ConfigurationError(`failed to load config from a file '${options.configFile}' - ${reason}`, {
+      cause,
+    });
+  }
+}
+
+/** A port that is taken or an address that is not ours: the operator's to mend, no stack trace needed. */
+function isListenError(error: unknown): error is Error {
+  return error instanceof Error && 'syscall' in error && error.syscall === 'listen';
+}
