@@ -48,7 +48,7 @@ export function readDocument(text: string, problems: ProblemList): ConfigNode | 
       schema: 'failsafe',
       uniqueKeys: true,
       prettyErrors: false,
-      logLevel: 'silent',
+      logLevel: 'error',
       lineCounter: lines,
     });
   } catch (error) {

@@ -1,5 +1,5 @@
 import type { z } from 'zod';
-import { type ConfigNode, entryOf, type Path, pathText, positionOf } from './node.ts';
+import { type ConfigNode, entryOf, type Path, pathText, plainOf, positionOf } from './node.ts';
 import type { ProblemCode, ProblemList } from './problems.ts';
 import { suggest } from './suggest.ts';
 
@@ -8,6 +8,8 @@ type Issue = z.core.$ZodIssue;
 /** A value that was checked, and where it stands. */
 export interface Checked {
   readonly node: ConfigNode;
+  /** What it was checked against. */
+  readonly declaration: z.ZodType;
   /** Path of `node` in the whole document. */
   readonly path: Path;
   /** Keys that may stand at a path below `node`. */
@@ -65,7 +67,7 @@ function reportIssue(issue: Issue, prefix: Path, checked: Checked, problems: Pro
   const message =
     issue.code === 'custom' && node?.kind === 'map'
       ? `${where}: ${issue.message}`
-      : `${where}: got ${got}, want ${wanted(issue)}${unquote(issue, node)}`;
+      : `${where}: got ${got}, want ${isDuration(issue, below, checked) ? DURATION : wanted(issue)}${unquote(issue, node)}`;
   problems.error(code, { path, at }, message, suggestion);
 }
 
@@ -103,6 +105,31 @@ function describe(node: ConfigNode): string {
   if (typeof node.value !== 'string') return String(node.value);
   const text = node.value.length > 60 ? `${node.value.slice(0, 60)}…` : node.value;
   return JSON.stringify(text);
+}
+
+const DURATION = 'a duration such as "300ms" or "1m30s"';
+
+/** A bare number where a duration belongs: some text is taken there, and not any. */
+function isDuration(issue: Issue, below: Path, checked: Checked): boolean {
+  if (issue.code !== 'invalid_type' || issue.expected !== 'string') return false;
+  const isTaken = (text: string) => {
+    const parsed = checked.declaration.safeParse(withText(plainOf(checked.node), below, text));
+    const place = pathText(below);
+    return parsed.success || !parsed.error.issues.some((other) => pathText(other.path.map(stepOf)) === place);
+  };
+  return isTaken('1s') && !isTaken('1 fortnight');
+}
+
+/** A copy of plain data with `text` at `path`. */
+function withText(plain: unknown, path: Path, text: string): unknown {
+  const [step, ...rest] = path;
+  if (step === undefined) return text;
+  if (Array.isArray(plain))
+    return plain.map((item, i) => (i === step ? withText(item, rest, text) : (item as unknown)));
+  if (typeof plain !== 'object' || plain === null) return plain;
+  const copy = new Map<string, unknown>(Object.entries(plain));
+  copy.set(String(step), withText(copy.get(String(step)), rest, text));
+  return Object.fromEntries(copy);
 }
 
 /** A scalar in quotes where a number or boolean belongs. */

@@ -184,7 +184,7 @@ test.each([
     name: 'two handlers; the single one with two profiles',
     body: 'plugins: [{type: pure-scorer}, {type: single-profile-handler}, {type: other-profile-handler}]\nschedulingProfiles:\n- {name: a, plugins: [{pluginRef: pure-scorer}]}\n- {name: b}\n',
     want: [
-      '3:32: error [profile-handler] single-profile-handler runs one profile, got 2: a, b',
+      '3:32: error [profile-handler] single-profile-handler runs one profile, got 2',
       "3:64: error [profile-handler] got the profile handlers 'single-profile-handler', 'other-profile-handler', want one",
     ],
   },
@@ -211,7 +211,7 @@ test.each([
     want: [
       '4:1: warning [ineffective-section] flowControl has no effect without the feature gate flowControl: maxBytes, defaultRequestTTL, enableEviction',
       '4:25: error [invalid-value] flowControl.maxBytes: got "1x", want a quantity such as "500M" or "1Gi"',
-      '4:48: error [invalid-value] flowControl.defaultRequestTTL: got 5, want text',
+      '4:48: error [invalid-value] flowControl.defaultRequestTTL: got 5, want a duration such as "300ms" or "1m30s"',
     ],
   },
   {

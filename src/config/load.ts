@@ -19,7 +19,6 @@ import { outlineOf } from './outline.ts';
 import { type Problem, ProblemList } from './problems.ts';
 import { type Profile, resolveProfiles } from './profiles.ts';
 import { API_VERSION, documentSchema, KIND, OLD_API_VERSION } from './schema.ts';
-import { suggest } from './suggest.ts';
 
 /** A configuration with everything in it that was left out, and every reference followed. */
 export interface EndpointPickerConfig {
@@ -104,7 +103,11 @@ function checkShape(root: MapNode, problems: ProblemList): void {
   if (parsed.success) return;
   const schema = inputSchema(documentSchema);
   const knownKeys = (below: Path) => keysAt(schema, below);
-  reportIssues(parsed.error.issues, { node: root, path: [], knownKeys }, problems);
+  reportIssues(
+    parsed.error.issues,
+    { node: root, declaration: documentSchema, path: [], knownKeys },
+    problems,
+  );
 }
 
 function checkEnvelope(root: MapNode, problems: ProblemList): void {
@@ -130,7 +133,6 @@ function checkEnvelope(root: MapNode, problems: ProblemList): void {
       'api-version',
       { path: ['apiVersion'], at: apiVersion.value },
       `apiVersion: got "${version}", want ${API_VERSION}`,
-      suggest(version, [API_VERSION, OLD_API_VERSION]),
     );
   }
   const name = textOf(kind?.value);

@@ -55,7 +55,12 @@ export function checkParameters(input: ParametersInput, problems: ProblemList): 
   const canonical = canonicalCase(ignoreUnknown(whole, input, schema, problems), schema, path, problems);
   const parsed = definition.params.safeParse(plainOf(canonical));
   if (!parsed.success) {
-    const checked = { node: canonical, path, knownKeys: (below: Path) => keysAt(schema, below) };
+    const checked = {
+      node: canonical,
+      declaration: definition.params,
+      path,
+      knownKeys: (below: Path) => keysAt(schema, below),
+    };
     reportIssues(parsed.error.issues, checked, problems);
   }
   return {

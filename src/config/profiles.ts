@@ -59,7 +59,7 @@ export function resolveProfiles(
 /** Every filter, scorer and picker that is listed, in that order. */
 function defaultProfile(draft: Draft): Profile {
   const reason = 'no profile is listed';
-  const listed = draft.plugins.filter((entry) => isOf(entry, PROFILE_KINDS));
+  const listed = draft.plugins.filter((entry) => entry.reason === '' && isOf(entry, PROFILE_KINDS));
   const pickers = listed.filter((entry) => isOf(entry, ['picker']));
   const [, second] = pickers;
   if (second !== undefined) {
@@ -146,7 +146,7 @@ function resolveHandler(
       problems.error(
         'profile-handler',
         handler.place,
-        `${DEFAULT_HANDLER} runs one profile, got ${profiles.length}: ${profiles.map(({ name }) => name).join(', ')}`,
+        `${DEFAULT_HANDLER} runs one profile, got ${profiles.length}`,
       );
     }
     return handler;

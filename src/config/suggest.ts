@@ -1,19 +1,33 @@
-/** The candidate closest to `word` by edits (insert, delete, replace, swap; case costs nothing); undefined when none is close. */
+/**
+ * The candidate closest to `word` by edits (insert, delete, replace, swap; case costs nothing), else one that begins with
+ * it or that it begins with; undefined when none is close.
+ */
 export function suggest(word: string, candidates: Iterable<string>): string | undefined {
-  const limit = Math.max(1, Math.min(4, Math.floor(word.length / 3)));
   const lower = word.toLowerCase();
   if (lower.length > LONGEST) return undefined;
+  const limit = Math.max(1, Math.min(4, Math.floor(word.length / 3)));
   let best: string | undefined;
   let bestDistance = limit + 1;
+  let related: string | undefined;
   for (const candidate of candidates) {
-    if (Math.abs(candidate.length - word.length) > limit) continue;
-    const distance = editDistance(lower, candidate.toLowerCase());
+    const other = candidate.toLowerCase();
+    if (related === undefined && isBeginning(lower, other)) related = candidate;
+    if (Math.abs(other.length - lower.length) > limit) continue;
+    const distance = editDistance(lower, other);
     if (distance < bestDistance) {
       best = candidate;
       bestDistance = distance;
     }
   }
-  return best;
+  return best ?? related;
+}
+
+/** Long enough to mean something. */
+const SHORTEST_BEGINNING = 4;
+
+function isBeginning(a: string, b: string): boolean {
+  const [short, long] = a.length < b.length ? [a, b] : [b, a];
+  return short.length >= SHORTEST_BEGINNING && long.startsWith(short);
 }
 
 /** Names are short; a longer word is no misspelling of one, and its distance would cost quadratic time. */

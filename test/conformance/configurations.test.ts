@@ -1,0 +1,369 @@
+import { globSync, readFileSync } from 'node:fs';
+import { basename } from 'node:path';
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { buildPipeline } from '../../src/config/build.ts';
+import { effectiveConfiguration } from '../../src/config/effective.ts';
+import { loadConfiguration } from '../../src/config/load.ts';
+import { problemText } from '../../src/config/problems.ts';
+import { CATALOGUE } from '../../src/plugins/catalogue.ts';
+import { context } from '../support/builders.ts';
+
+const HEAD = 'apiVersion: llm-d.ai/v1alpha1\nkind: EndpointPickerConfig\n';
+
+function load(text: string) {
+  return loadConfiguration(text, { catalogue: CATALOGUE });
+}
+
+function example(name: string): string {
+  return readFileSync(`config/examples/${name}.yaml`, 'utf8');
+}
+
+/** Loads, builds, and shows what matters of the pipeline. */
+function picture(text: string) {
+  const { document, problems } = load(text);
+  expect(problems.filter((problem) => problem.severity === 'error').map(problemText)).toEqual([]);
+  if (document === undefined) throw new Error('not loaded');
+  const { pipeline, problems: faults } = buildPipeline(document, (name) => context(name));
+  expect(faults.map(problemText)).toEqual([]);
+  if (pipeline === undefined) throw new Error('not built');
+  return {
+    warnings: problems.map((problem) => problem.code),
+    profiles: pipeline.profiles.map((profile) => ({
+      name: profile.name,
+      filters: profile.filters.map((one) => one.name),
+      scorers: Object.fromEntries(profile.scorers.map((one) => [one.name, one.weight])),
+      picker: profile.picker.name,
+    })),
+    producers: pipeline.producers.map((one) => one.name),
+    parsers: pipeline.parsers.map((one) => one.type),
+    sources: pipeline.sources.map((one) => [one.source.type, ...one.extractors.map((entry) => entry.type)]),
+    handler: pipeline.handler.type,
+    detector: pipeline.saturationDetector.name,
+    discovery: pipeline.discovery?.name,
+  };
+}
+
+/** What every complete configuration has unless it says otherwise. */
+const USUAL = {
+  warnings: [] as string[],
+  producers: [] as string[],
+  parsers: ['openai-parser', 'anthropic-parser', 'vllmhttp-parser', 'passthrough-parser'],
+  sources: [['metrics-data-source', 'core-metrics-extractor']],
+  handler: 'single-profile-handler',
+  detector: 'utilization-detector',
+  discovery: undefined as string | undefined,
+};
+
+const PREFIX_PRODUCERS = ['token-producer', 'approx-prefix-cache-producer'];
+
+const DEFAULT = {
+  ...USUAL,
+  profiles: [
+    {
+      name: 'default',
+      filters: [],
+      scorers: { 'queue-scorer': 2, 'kv-cache-utilization-scorer': 2, 'prefix-cache-scorer': 3 },
+      picker: 'max-score-picker',
+    },
+  ],
+  producers: PREFIX_PRODUCERS,
+};
+
+function profile(
+  scorers: Record<string, number>,
+  rest: { name?: string; filters?: string[]; picker?: string } = {},
+) {
+  return [{ name: 'default', filters: [], scorers, picker: 'max-score-picker', ...rest }];
+}
+
+const EXAMPLES: Record<string, unknown> = {
+  default: DEFAULT,
+  empty: { ...USUAL, warnings: ['no-scorer'], profiles: profile({}) },
+  'openshift-ai': { ...DEFAULT, warnings: ['api-version-deprecated'] },
+  'prefix-tuned': {
+    ...USUAL,
+    profiles: profile(
+      { 'prefix-cache-scorer': 3, 'no-hit-lru-scorer': 2, 'queue-scorer': 1 },
+      { picker: 'top' },
+    ),
+    producers: PREFIX_PRODUCERS,
+  },
+  'queue-only': { ...USUAL, profiles: profile({ 'queue-scorer': 1 }) },
+  lora: {
+    ...USUAL,
+    profiles: profile({
+      'lora-affinity-scorer': 4,
+      'queue-scorer': 2,
+      'kv-cache-utilization-scorer': 2,
+      'running-requests-size-scorer': 1,
+    }),
+  },
+  'session-affinity': {
+    ...USUAL,
+    warnings: ['experimental-type', 'experimental-type', 'experimental-type'],
+    profiles: profile(
+      { 'session-affinity-scorer': 10, 'load-aware-scorer': 1 },
+      { name: 'decode', filters: ['cookie-pin'] },
+    ),
+  },
+  'file-discovery': {
+    ...USUAL,
+    profiles: profile({ 'kv-cache-utilization-scorer': 1, 'queue-scorer': 1 }),
+    discovery: 'endpoints',
+  },
+};
+
+test('every example is checked here', () => {
+  const files = globSync('config/examples/*.yaml').map((file) => basename(file, '.yaml'));
+  expect(files.toSorted()).toEqual([...Object.keys(EXAMPLES), 'endpoints'].toSorted());
+});
+
+test.each(Object.keys(EXAMPLES))('example %s loads, builds, and is what it says', (name) => {
+  expect(picture(example(name))).toEqual(EXAMPLES[name]);
+});
+
+test('no configuration is the default one', () => {
+  expect(picture('')).toEqual(DEFAULT);
+});
+
+describe('documents of earlier releases', () => {
+  test.each([
+    {
+      name: 'saturationDetector and parser at the top level',
+      text: `${HEAD}plugins: [{type: queue-scorer}]\nsaturationDetector: {pluginRef: utilization-detector}\nparser: {pluginRef: openai-parser}\n`,
+      want: {
+        ...USUAL,
+        warnings: ['deprecated-form', 'deprecated-form'],
+        profiles: profile({ 'queue-scorer': 1 }),
+        parsers: ['openai-parser'],
+      },
+    },
+    {
+      name: 'detector thresholds in place',
+      text: `${HEAD}plugins: [{type: queue-scorer}]\nsaturationDetector: {queueDepthThreshold: 10, kvCacheUtilThreshold: 0.9, metricsStalenessThreshold: 300ms}\n`,
+      want: {
+        ...USUAL,
+        warnings: ['deprecated-form'],
+        profiles: profile({ 'queue-scorer': 1 }),
+      },
+    },
+    {
+      name: 'by-label and by-label-selector',
+      text: `${HEAD}plugins:\n- {type: by-label, parameters: {label: role, validValues: [decode], allowsNoLabel: true}}\n- {type: by-label-selector, parameters: {matchLabels: {zone: a}}}\n- type: queue-scorer\nschedulingProfiles:\n- name: default\n  plugins: [{pluginRef: by-label}, {pluginRef: by-label-selector}, {pluginRef: queue-scorer}]\n`,
+      want: {
+        ...USUAL,
+        warnings: ['deprecated-type', 'deprecated-type'],
+        profiles: profile({ 'queue-scorer': 1 }, { filters: ['by-label', 'label-selector-filter'] }),
+      },
+    },
+    {
+      name: 'prefix-cache-scorer with the parameters of its producer, as OpenShift AI tests have it',
+      text: 'apiVersion: inference.networking.x-k8s.io/v1alpha1\nkind: EndpointPickerConfig\nplugins:\n- type: prefix-cache-scorer\n  parameters: {blockSize: 5, maxPrefixBlocksToMatch: 256, lruCapacityPerServer: 31250}\nschedulingProfiles:\n- name: default\n  plugins: [{pluginRef: prefix-cache-scorer, weight: 5.0}]\n',
+      want: {
+        ...USUAL,
+        warnings: ['api-version-deprecated', 'deprecated-form'],
+        profiles: profile({ 'prefix-cache-scorer': 5 }),
+        producers: PREFIX_PRODUCERS,
+      },
+    },
+    {
+      name: 'prefix-cache-scorer with hashBlockSize',
+      text: `${HEAD}plugins: [{type: prefix-cache-scorer, parameters: {hashBlockSize: 64, autoTune: false}}]`,
+      want: {
+        ...USUAL,
+        warnings: ['deprecated-form'],
+        profiles: profile({ 'prefix-cache-scorer': 1 }),
+        producers: PREFIX_PRODUCERS,
+      },
+    },
+    {
+      name: 'tokenizer for token-producer',
+      text: `${HEAD}plugins: [{type: tokenizer}, {type: prefix-cache-scorer}]`,
+      want: {
+        ...USUAL,
+        warnings: ['deprecated-type'],
+        profiles: profile({ 'prefix-cache-scorer': 1 }),
+        producers: PREFIX_PRODUCERS,
+      },
+    },
+    {
+      name: 'session affinity with headerName',
+      text: `${HEAD}plugins: [{type: session-affinity-scorer, parameters: {headerName: x-my-session}}]`,
+      want: {
+        ...USUAL,
+        warnings: ['experimental-type', 'deprecated-form'],
+        profiles: profile({ 'session-affinity-scorer': 1 }),
+      },
+    },
+    {
+      name: 'removed feature gates',
+      text: `${HEAD}featureGates: [dataLayer, enableLegacyMetrics, prepareDataPlugins]\nplugins: [{type: queue-scorer}]\n`,
+      want: {
+        ...USUAL,
+        warnings: ['removed-gate', 'removed-gate', 'removed-gate'],
+        profiles: profile({ 'queue-scorer': 1 }),
+      },
+    },
+    {
+      name: 'the payload-agnostic document of the charts, without the flag for experimental plugins',
+      text: `${HEAD}plugins: [{type: passthrough-parser}, {type: active-request-scorer}, {type: session-affinity-scorer}]\nrequestHandler: {parsers: [{pluginRef: passthrough-parser}]}\n`,
+      want: {
+        ...USUAL,
+        warnings: ['experimental-type'],
+        profiles: profile({ 'active-request-scorer': 1, 'session-affinity-scorer': 1 }),
+        parsers: ['passthrough-parser'],
+        producers: ['token-producer', 'inflight-load-producer'],
+      },
+    },
+  ])('load: $name', ({ text, want }) => {
+    expect(picture(text)).toEqual(want);
+  });
+
+  test('types of earlier projects are refused with the current name', () => {
+    const types = ['prefix-cache', 'max-score', 'single-profile', 'kv-cache-scorer'];
+    const { document, problems } = load(
+      `${HEAD}plugins: [${types.map((type) => `{type: ${type}}`).join(', ')}]`,
+    );
+    expect(document).toBeUndefined();
+    expect(problems.map((problem) => [problem.code, problem.suggestion])).toEqual([
+      ['unknown-type', 'prefix-cache-scorer'],
+      ['unknown-type', 'max-score-picker'],
+      ['unknown-type', 'single-profile-handler'],
+      ['unknown-type', 'kv-cache-utilization-scorer'],
+    ]);
+  });
+});
+
+/** LINE:COLUMN, code and suggestion of every problem in each document. */
+const BROKEN: Record<string, readonly (readonly [string, string, string?])[]> = {
+  'broken-data': [
+    ['7:34', 'missing-data', 'prefixes'],
+    ['13:16', 'unknown-reference', 'metrics-data-source'],
+    ['15:18', 'unknown-reference', 'core-metrics-extractor'],
+    ['17:16', 'unknown-reference', 'file-discovery'],
+    ['18:32', 'unavailable-feature'],
+  ],
+  'broken-duplicates': [
+    ['5:9', 'duplicate-name'],
+    ['9:5', 'duplicate-key'],
+    ['11:9', 'profile-handler'],
+    ['15:9', 'duplicate-name'],
+    ['16:1', 'duplicate-key'],
+  ],
+  'broken-envelope': [
+    ['1:13', 'api-version'],
+    ['2:7', 'api-version'],
+    ['3:1', 'unknown-key'],
+    ['7:1', 'unknown-key', 'schedulingProfiles'],
+  ],
+  'broken-gates': [
+    ['4:3', 'unknown-gate', 'flowControl'],
+    ['5:3', 'unknown-gate'],
+    ['6:3', 'unavailable-feature'],
+    ['7:3', 'removed-gate'],
+  ],
+  'broken-parameters': [
+    ['6:5', 'unknown-key', 'queueDepthThreshold'],
+    ['7:27', 'invalid-value'],
+    ['8:32', 'invalid-value'],
+    ['11:16', 'invalid-value'],
+    ['13:15', 'invalid-value'],
+    ['16:11', 'invalid-value'],
+    ['17:5', 'unknown-key', 'scheme'],
+  ],
+  'broken-profiles': [
+    ['4:3', 'profile-handler'],
+    ['12:5', 'unknown-key', 'weight'],
+    ['14:16', 'second-picker'],
+    ['15:3', 'invalid-value'],
+  ],
+  'broken-references': [
+    ['6:3', 'unused-plugin'],
+    ['10:16', 'unknown-reference', 'shortest-queue'],
+    ['11:16', 'unknown-reference', 'kv-cache-utilization-scorer'],
+    ['12:5', 'invalid-value'],
+    ['12:5', 'unknown-key', 'pluginRef'],
+    ['13:16', 'invalid-value'],
+    ['17:16', 'unknown-reference', 'openai-parser'],
+    ['18:16', 'wrong-kind'],
+  ],
+  'broken-types': [
+    ['4:9', 'unknown-type', 'queue-scorer'],
+    ['5:9', 'unknown-type', 'kv-cache-utilization-scorer'],
+    ['6:9', 'unknown-type', 'max-score-picker'],
+    ['7:9', 'unavailable-type'],
+    ['8:3', 'invalid-value'],
+    ['9:9', 'unknown-type', 'queue-scorer'],
+  ],
+  'broken-values': [
+    ['5:9', 'yaml-boolean'],
+    ['5:9', 'invalid-value'],
+    ['10:13', 'invalid-value'],
+    ['11:1', 'ineffective-section'],
+    ['12:13', 'invalid-value'],
+    ['13:22', 'invalid-value'],
+    ['14:19', 'invalid-value'],
+    ['16:19', 'invalid-value'],
+  ],
+  'broken-yaml': [['6:1', 'yaml-syntax']],
+};
+
+test.each(Object.keys(BROKEN))('%s: every mistake, with its place and what was meant', (name) => {
+  const { document, problems } = load(readFileSync(`test/fixtures/configs/${name}.yaml`, 'utf8'));
+  expect(document).toBeUndefined();
+  const found = problems.map(({ line, column, code, suggestion }) =>
+    suggestion === undefined ? [`${line}:${column}`, code] : [`${line}:${column}`, code, suggestion],
+  );
+  expect(found).toEqual(BROKEN[name]);
+  for (const { message, suggestion } of problems) {
+    if (suggestion !== undefined) expect(message).toContain(`did you mean '${suggestion}'?`);
+  }
+});
+
+test('every broken document is listed', () => {
+  const files = globSync('test/fixtures/configs/broken-*.yaml').map((file) => basename(file, '.yaml'));
+  expect(files.toSorted()).toEqual(Object.keys(BROKEN).toSorted());
+});
+
+test('loading twice gives the same effective configuration, and loading that gives it again', () => {
+  for (const name of Object.keys(EXAMPLES)) {
+    const texts = [1, 2].map(() => {
+      const { document } = load(example(name));
+      return document === undefined ? '' : effectiveConfiguration(document);
+    });
+    expect(texts[0]).toBe(texts[1]);
+    const again = load(texts[0] ?? '').document;
+    const comments = /^\s*# added: .*\n/gm;
+    expect(again === undefined ? '' : effectiveConfiguration(again).replace(comments, '')).toBe(
+      (texts[0] ?? '').replace(comments, ''),
+    );
+  }
+});
+
+/** Parameters of any plugin, right or wrong. */
+const anyPlugin = fc.record({
+  type: fc.constantFrom(...CATALOGUE.map((definition) => definition.type)),
+  parameters: fc.dictionary(
+    fc.constantFrom(
+      'threshold',
+      'maxNumOfEndpoints',
+      'interval',
+      'path',
+      'strategy',
+      'blockSize',
+      'label',
+      '__proto__',
+    ),
+    fc.jsonValue({ maxDepth: 2 }),
+  ),
+});
+
+test('any parameters of any plugin give problems or a configuration', () => {
+  fc.assert(
+    fc.property(fc.uniqueArray(anyPlugin, { maxLength: 5, selector: ({ type }) => type }), (plugins) => {
+      const { document, problems } = load(JSON.stringify({ plugins }));
+      expect(document === undefined).toBe(problems.some((problem) => problem.severity === 'error'));
+    }),
+  );
+});
