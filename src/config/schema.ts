@@ -114,6 +114,3 @@ export const documentSchema = z.strictObject({
     .describe('Old place of `flowControl.saturationDetector`.'),
   parser: reference.optional().describe('Old place of `requestHandler.parsers`.'),
 });
-
-/** A document whose shape is right; references are not yet followed. */
-export type RawDocument = z.infer<typeof documentSchema>;

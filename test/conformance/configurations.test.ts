@@ -6,6 +6,7 @@ import { buildPipeline } from '../../src/config/build.ts';
 import { effectiveConfiguration } from '../../src/config/effective.ts';
 import { loadConfiguration } from '../../src/config/load.ts';
 import { problemText } from '../../src/config/problems.ts';
+import type { EndpointDiscovery } from '../../src/framework/discovery.ts';
 import { CATALOGUE } from '../../src/plugins/catalogue.ts';
 import { context } from '../support/builders.ts';
 
@@ -121,6 +122,23 @@ test('every example is checked here', () => {
 
 test.each(Object.keys(EXAMPLES))('example %s loads, builds, and is what it says', (name) => {
   expect(picture(example(name))).toEqual(EXAMPLES[name]);
+});
+
+test('the example of an endpoints file is one', async () => {
+  const definition = CATALOGUE.find((one) => one.type === 'file-discovery');
+  if (definition === undefined) throw new Error('file-discovery is not in the catalogue');
+  const params: unknown = definition.params.parse({ path: 'config/examples/endpoints.yaml' });
+  const discovery = definition.create(params, context()) as EndpointDiscovery; // its kind
+  const found: string[] = [];
+  await discovery.start(
+    {
+      replaceAll: (endpoints) =>
+        found.push(...endpoints.map((one) => `${one.id} ${one.address}:${one.port}`)),
+      replaceObjectives: () => {},
+    },
+    new AbortController().signal,
+  );
+  expect(found).toEqual(['inference/vllm-0 10.0.0.1:8000', 'inference/vllm-1 10.0.0.2:8000']);
 });
 
 test('no configuration is the default one', () => {
