@@ -145,7 +145,7 @@ export class ExchangeStream implements ByteStreamHandler, OutboundOwner, Request
       response.headers(message.responseHeaders, message.metadataContext);
     } else if (message.responseTrailers !== undefined) {
       response.trailers();
-    } else {
+    } else if (!this.#isBypassed) {
       request.noteMetadata(message.metadataContext);
       if (message.requestBody !== undefined) request.body(message.requestBody);
       else if (message.requestHeaders !== undefined) request.headers(message.requestHeaders);

@@ -1,4 +1,4 @@
-import type { Http2Session, ServerHttp2Session, ServerOptions } from 'node:http2';
+import type { Http2Server, ServerOptions } from 'node:http2';
 import type { Socket } from 'node:net';
 import {
   type ConnectionInjector,
@@ -33,6 +33,7 @@ type Call = ServerDuplexStream<Buffer, Uint8Array>;
 export class GrpcJsTransport implements Transport {
   readonly #server: Server;
   readonly #injector: ConnectionInjector;
+  readonly #sockets = new Set<Socket>();
 
   constructor(options: TransportOptions) {
     this.#server = new Server({
@@ -49,14 +50,15 @@ export class GrpcJsTransport implements Transport {
     };
     this.#server.addService(definition(options.methods), implementation(options.methods));
     this.#injector = this.#server.createConnectionInjector(ServerCredentials.createInsecure());
+    for (const http2Server of internals(this.#server).http2Servers.keys()) {
+      http2Server.on('session', (session) => session.setLocalWindowSize(CONNECTION_WINDOW_BYTES));
+    }
   }
 
   accept(socket: Socket): void {
+    this.#sockets.add(socket);
+    socket.once('close', () => this.#sockets.delete(socket));
     this.#injector.injectConnection(socket);
-    const session = newestSession(internals(this.#server).sessions);
-    if (session?.socket !== undefined && !session.destroyed) {
-      session.setLocalWindowSize(CONNECTION_WINDOW_BYTES);
-    }
   }
 
   drain(): Promise<void> {
@@ -65,23 +67,19 @@ export class GrpcJsTransport implements Transport {
 
   close(): void {
     this.#server.forceShutdown();
+    // Without channelz a forced shutdown leaves connections open.
+    for (const socket of this.#sockets) socket.destroy();
   }
 }
 
 /** Window sizes are no option of grpc-js servers; these two fields of the exact version in use reach them. */
 interface ServerInternals {
   readonly commonServerOptions: ServerOptions;
-  readonly sessions: ReadonlyMap<ServerHttp2Session, unknown>;
+  readonly http2Servers: ReadonlyMap<Http2Server, unknown>;
 }
 
 function internals(server: Server): ServerInternals {
   return server as unknown as ServerInternals; // proven by the window test in test/integration
-}
-
-function newestSession(sessions: ReadonlyMap<ServerHttp2Session, unknown>): Http2Session | undefined {
-  let newest: Http2Session | undefined;
-  for (const session of sessions.keys()) newest = session;
-  return newest;
 }
 
 function definition(methods: ReadonlyMap<string, OpenByteStream>): ServiceDefinition {
@@ -118,7 +116,10 @@ function serve(call: Call, open: OpenByteStream): void {
     if (!stream.hasEnded) handler.message(bytes);
   });
   call.on('end', () => {
-    if (!stream.hasEnded) handler.halfClosed();
+    // A reset also ends the readable side; that it was one is told within the same turn.
+    setImmediate(() => {
+      if (!stream.hasEnded) handler.halfClosed();
+    });
   });
   call.on('drain', () => {
     if (!stream.hasEnded) handler.drained();
