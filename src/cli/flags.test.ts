@@ -81,17 +81,16 @@ test.each([
     argv: ['--endpoint-target-ports=8000,8001', '--endpoint-target-ports=8000'],
     want: { endpointTargetPorts: [8000, 8001] },
   },
-  { name: 'a TLS version', argv: ['--tls-min-version=VersionTLS13'], want: { tlsMinVersion: 'TLSv1.3' } },
   {
-    name: 'ciphers by Go name; TLS 1.3 stays',
+    name: 'a TLS version',
+    argv: ['--tls-min-version=VersionTLS13'],
+    want: { tlsMinVersion: 'VersionTLS13' },
+  },
+  {
+    name: 'ciphers by Go name',
     argv: ['--tls-cipher-suites=TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256'],
     want: {
-      tlsCiphers: [
-        'ECDHE-RSA-AES128-GCM-SHA256',
-        'TLS_AES_256_GCM_SHA384',
-        'TLS_CHACHA20_POLY1305_SHA256',
-        'TLS_AES_128_GCM_SHA256',
-      ],
+      tlsCiphers: ['TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256'],
     },
   },
   {
@@ -168,7 +167,7 @@ test.each([
     name: 'TLS names',
     argv: ['--tls-min-version=1.2', '--tls-cipher-suites=RC4'],
     want: [
-      'invalid --tls-min-version "1.2": want one of VersionTLS10, VersionTLS11, VersionTLS12, VersionTLS13',
+      'invalid --tls-min-version "1.2": unknown TLS version, want VersionTLS10, VersionTLS11, VersionTLS12, VersionTLS13',
       'invalid --tls-cipher-suites "RC4": unknown cipher suite "RC4"',
     ],
   },

@@ -14,7 +14,7 @@ type ValueOf<F extends Row> = F extends {
 
 /**
  * What `epp serve` was told, by the `key` of each row of the table. Durations are milliseconds, sizes bytes, TLS versions
- * and ciphers as `node:tls` names them.
+ * and ciphers Go's names, which are known to be good.
  */
 export type ServeOptions = {
   readonly [F in Row as F['key']]: ValueOf<F>;

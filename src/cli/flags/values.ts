@@ -1,4 +1,6 @@
+import { cipherList, tlsVersion } from '../../extproc/tls-names.ts';
 import { hostPort } from '../../framework/endpoint.ts';
+import { ConfigurationError } from '../../framework/errors.ts';
 import { parseDuration, parseQuantity } from '../../framework/schema.ts';
 
 /** Where a model server listens. */
@@ -23,12 +25,11 @@ export interface FlagValues {
   ports: readonly number[];
   endpoints: readonly EndpointAddress[];
   choice: string;
-  'tls-version': TlsVersion | '';
+  /** Go's name, '' when not given. */
+  'tls-version': string;
+  /** Go's names. */
   ciphers: readonly string[];
 }
-
-/** As `node:tls` names them. */
-export type TlsVersion = 'TLSv1' | 'TLSv1.1' | 'TLSv1.2' | 'TLSv1.3';
 
 /** What a value may be, besides its kind. */
 export interface Bounds {
@@ -45,40 +46,6 @@ export class FlagValueError extends Error {
 const MAX_PORT = 65_535;
 const TRUE: ReadonlySet<string> = new Set(['1', 't', 'T', 'true', 'TRUE', 'True']);
 const FALSE: ReadonlySet<string> = new Set(['0', 'f', 'F', 'false', 'FALSE', 'False']);
-
-const TLS_VERSIONS: ReadonlyMap<string, TlsVersion> = new Map([
-  ['VersionTLS10', 'TLSv1'],
-  ['VersionTLS11', 'TLSv1.1'],
-  ['VersionTLS12', 'TLSv1.2'],
-  ['VersionTLS13', 'TLSv1.3'],
-]);
-
-/** Suites of TLS 1.3, which stay on whatever is listed, as in Go. Without them Node would turn TLS 1.3 off. */
-const TLS_13_SUITES = ['TLS_AES_256_GCM_SHA384', 'TLS_CHACHA20_POLY1305_SHA256', 'TLS_AES_128_GCM_SHA256'];
-
-/** Go's names (`crypto/tls`) to OpenSSL's. */
-const CIPHERS: ReadonlyMap<string, string> = new Map([
-  ['TLS_RSA_WITH_AES_128_CBC_SHA', 'AES128-SHA'],
-  ['TLS_RSA_WITH_AES_256_CBC_SHA', 'AES256-SHA'],
-  ['TLS_RSA_WITH_AES_128_CBC_SHA256', 'AES128-SHA256'],
-  ['TLS_RSA_WITH_AES_128_GCM_SHA256', 'AES128-GCM-SHA256'],
-  ['TLS_RSA_WITH_AES_256_GCM_SHA384', 'AES256-GCM-SHA384'],
-  ['TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA', 'ECDHE-ECDSA-AES128-SHA'],
-  ['TLS_ECDHE_ECDSA_WITH_AES_256_CBC_SHA', 'ECDHE-ECDSA-AES256-SHA'],
-  ['TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA256', 'ECDHE-ECDSA-AES128-SHA256'],
-  ['TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA', 'ECDHE-RSA-AES128-SHA'],
-  ['TLS_ECDHE_RSA_WITH_AES_256_CBC_SHA', 'ECDHE-RSA-AES256-SHA'],
-  ['TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA256', 'ECDHE-RSA-AES128-SHA256'],
-  ['TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256', 'ECDHE-ECDSA-AES128-GCM-SHA256'],
-  ['TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384', 'ECDHE-ECDSA-AES256-GCM-SHA384'],
-  ['TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256', 'ECDHE-RSA-AES128-GCM-SHA256'],
-  ['TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384', 'ECDHE-RSA-AES256-GCM-SHA384'],
-  ['TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305', 'ECDHE-ECDSA-CHACHA20-POLY1305'],
-  ['TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256', 'ECDHE-ECDSA-CHACHA20-POLY1305'],
-  ['TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305', 'ECDHE-RSA-CHACHA20-POLY1305'],
-  ['TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256', 'ECDHE-RSA-CHACHA20-POLY1305'],
-  ...TLS_13_SUITES.map((name): [string, string] => [name, name]),
-]);
 
 /** Kinds whose flag may be repeated; each use adds. */
 export function isRepeatable(kind: keyof FlagValues): boolean {
@@ -126,9 +93,9 @@ export function parseValue(
       }
       return text;
     case 'tls-version':
-      return tlsVersionValue(text);
+      return checked(text, tlsVersion);
     case 'ciphers':
-      return ciphersValue(given);
+      return checked(items(given), cipherList);
     default:
       return kind satisfies never;
   }
@@ -197,20 +164,13 @@ function endpointsValue(given: readonly string[]): readonly EndpointAddress[] {
   return [...byText.values()];
 }
 
-function tlsVersionValue(text: string): TlsVersion | '' {
-  if (text === '') return '';
-  const version = TLS_VERSIONS.get(text);
-  if (version === undefined) throw new FlagValueError(`want one of ${[...TLS_VERSIONS.keys()].join(', ')}`);
-  return version;
-}
-
-function ciphersValue(given: readonly string[]): readonly string[] {
-  const names = items(given);
-  if (names.length === 0) return [];
-  const suites = names.map((name) => {
-    const suite = CIPHERS.get(name);
-    if (suite === undefined) throw new FlagValueError(`unknown cipher suite "${name}"`);
-    return suite;
-  });
-  return [...new Set([...suites, ...TLS_13_SUITES])];
+/** `use` throws for a name that is not known. */
+function checked<T>(value: T, use: (value: T) => unknown): T {
+  try {
+    use(value);
+    return value;
+  } catch (error) {
+    if (!(error instanceof ConfigurationError)) throw error;
+    throw new FlagValueError(error.message.replace(/^invalid [a-z-]+( "[^"]*")?: /, ''));
+  }
 }
