@@ -115,6 +115,13 @@ test.each([
   expect(answer.headers?.setHeaders?.every(({ appendAction }) => appendAction === 2)).toBe(true);
 });
 
+test('no retry-after when it is switched off', () => {
+  const off = { ...AUTO, retryAfterSeconds: 0 };
+  expect(
+    settings(refusal(new RejectionError('unavailable', 'm'), OPENAI, off).headers).has('retry-after'),
+  ).toBe(false);
+});
+
 test('any message gives a JSON document that holds it', () => {
   fc.assert(
     fc.property(fc.string({ unit: 'binary' }), (message) => {

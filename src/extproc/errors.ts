@@ -8,7 +8,7 @@ export type ErrorFormat = 'auto' | 'json' | 'text';
 /** How refusals look. */
 export interface RefusalOptions {
   readonly format: ErrorFormat;
-  /** `retry-after` on 429 and 503, in seconds. */
+  /** `retry-after` on 429 and 503, in seconds; 0 leaves it out, here and below. */
   readonly retryAfterSeconds: number;
   /** `retry-after` when the pool has no endpoint: starting a model server takes longer than draining a queue. */
   readonly noEndpointsRetryAfterSeconds: number;
@@ -53,7 +53,7 @@ export function refusal(
       error.reason === 'rejected-no-endpoints'
         ? options.noEndpointsRetryAfterSeconds
         : options.retryAfterSeconds;
-    setHeaders.push(setHeader('retry-after', String(seconds)));
+    if (seconds > 0) setHeaders.push(setHeader('retry-after', String(seconds)));
   }
   return {
     status: { code: error.httpStatus },

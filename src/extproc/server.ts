@@ -78,13 +78,14 @@ export class ExtProcServer {
   readonly #health: HealthService;
   readonly #transport: Transport;
   readonly #healthTransport: Transport;
-  readonly #listeners: Listener[] = [];
+  readonly #stopping = new AbortController();
   readonly #streams = new Set<ExchangeStream>();
   readonly #metrics: StreamMetrics | undefined;
+  #listener: Listener | undefined = undefined;
+  #healthListener: Listener | undefined = undefined;
   #watcher: CertificateWatcher | undefined = undefined;
   #port = 0;
   #healthPort = 0;
-  #isDisposed = false;
 
   constructor(options: ExtProcServerOptions, services: ExtProcServerServices) {
     this.#options = options;
@@ -129,7 +130,8 @@ export class ExtProcServer {
     const tls = this.#options.tls === undefined ? undefined : await this.#secure(this.#options.tls);
     const listener = new Listener((socket) => this.#transport.accept(socket), tls);
     const health = new Listener((socket) => this.#healthTransport.accept(socket), undefined);
-    this.#listeners.push(listener, health);
+    this.#listener = listener;
+    this.#healthListener = health;
     this.#healthPort = await health.listen(this.#options.healthAddress);
     this.#port = await listener.listen(this.#options.address);
     if (tls !== undefined) this.#follow(listener, tls);
@@ -147,16 +149,16 @@ export class ExtProcServer {
     const quietMs = Math.min(DRAIN_QUIET_MS, timeoutMs);
     const endMs = clock.nowMs() + timeoutMs;
     let quietSinceMs = clock.nowMs();
-    while (clock.nowMs() < endMs && !this.#isDisposed) {
+    while (clock.nowMs() < endMs && !this.#stopping.signal.aborted) {
       if (this.#streams.size > 0) quietSinceMs = Number.POSITIVE_INFINITY;
       else quietSinceMs = Math.min(quietSinceMs, clock.nowMs());
       if (clock.nowMs() - quietSinceMs >= quietMs) break;
       await this.#pause(Math.min(DRAIN_POLL_MS, endMs - clock.nowMs()));
     }
-    this.#listeners[0]?.close();
+    this.#listener?.close();
     const drained = this.#transport.drain();
     const graceEndMs = clock.nowMs() + DRAIN_GRACE_MS;
-    while (this.#streams.size > 0 && clock.nowMs() < graceEndMs && !this.#isDisposed) {
+    while (this.#streams.size > 0 && clock.nowMs() < graceEndMs && !this.#stopping.signal.aborted) {
       await this.#pause(DRAIN_POLL_MS);
     }
     const isLate = this.#streams.size > 0;
@@ -170,9 +172,10 @@ export class ExtProcServer {
 
   /** Stops at once: both ports, every connection. */
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#isDisposed = true;
+    this.#stopping.abort();
     this.#watcher?.close();
-    for (const listener of this.#listeners) listener.close();
+    this.#listener?.close();
+    this.#healthListener?.close();
     this.#transport.close();
     this.#healthTransport.close();
   }
@@ -207,8 +210,6 @@ export class ExtProcServer {
   }
 
   #pause(delayMs: number): Promise<void> {
-    return sleep(this.#services.clock, delayMs, NEVER);
+    return sleep(this.#services.clock, delayMs, this.#stopping.signal);
   }
 }
-
-const NEVER = new AbortController().signal;
