@@ -65,7 +65,7 @@ export async function startEnvoy({ program, config, clock, signal }: EnvoyOption
   const flags = ['--disable-hot-restart', '--concurrency', '2', '--log-level', 'warning'];
   const child = started.use(new Child('envoy', [...command, ...flags], clock));
   const admin = await child.until(
-    () => Promise.resolve(readFileSync(adminFile, 'utf8').trim() || undefined),
+    async () => readFileSync(adminFile, 'utf8').trim() || undefined,
     START_LIMIT_MS,
     signal,
   );

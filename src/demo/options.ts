@@ -2,8 +2,8 @@ import type { OptionTable, OptionValues } from '../util/command-options.ts';
 
 /** Every setting of the demo. */
 export const DEMO_OPTIONS = {
-  requests: { type: 'integer', default: 400, min: 1, doc: 'requests of each of the two runs' },
-  rate: { type: 'number', default: 22, min: 0.1, doc: 'requests a second' },
+  requests: { type: 'integer', default: 480, min: 1, doc: 'requests of each of the two runs' },
+  rate: { type: 'number', default: 24, min: 0.1, doc: 'requests a second' },
   servers: { type: 'integer', default: 4, min: 1, max: 64, doc: 'simulated model servers' },
   seed: { type: 'integer', default: 1, min: 0, doc: 'equal seeds give the same workload' },
   gateway: {

@@ -29,15 +29,15 @@ export interface StackOptions {
 export const DEMO_MODEL = 'demo-model';
 
 /**
- * An 8-billion-parameter model on a GPU with little room beside the weights: the 16 system prompts of the workload fill
- * the KV cache of one server, with the conversations they do not fit.
+ * A mid-sized model on a GPU with little room beside the weights: KV cache for 51,200 tokens a server. The system
+ * prompts of the workload are 112,000 tokens: too much for one server, half of what four can hold.
  */
 const SERVER_FLAGS = [
-  '--prefill-tokens-per-second=20000',
+  '--prefill-tokens-per-second=16000',
   '--decode-step-ms=8',
   '--decode-ms-per-sequence=0.15',
   '--block-size=16',
-  '--num-gpu-blocks=3600',
+  '--num-gpu-blocks=3200',
   '--max-model-len=16384',
   '--max-num-batched-tokens=4096',
 ];

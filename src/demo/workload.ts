@@ -17,7 +17,7 @@ export interface WorkloadOptions {
 }
 
 /** Applications, each with a long system prompt that all of its conversations start with. */
-const APPLICATIONS = 16;
+const APPLICATIONS = 32;
 /** Bytes of a system prompt: instructions, tool descriptions and examples, about 3,500 tokens. */
 const SYSTEM_BYTES = 14_000;
 const MIN_TURNS = 2;
