@@ -27,6 +27,20 @@ export class BlockHasher {
     return this.#xxh64.contents(tokens, 4 * blockSizeTokens, out, at);
   }
 
+  /**
+   * Mixes `text`, such as the content hash of an image whose placeholder tokens do not tell it from others, into the
+   * content hashes of blocks `from` to `to` (exclusive).
+   */
+  mix(hashes: Uint32Array, range: { readonly from: number; readonly to: number }, text: string): void {
+    this.#xxh64.digestText(text);
+    const { low, high } = this.#xxh64;
+    for (let i = 2 * range.from; i < 2 * range.to; i += 2) {
+      // Multiplying by odd constants keeps equal texts from undoing each other.
+      hashes[i] = Math.imul((hashes[i] ?? 0) ^ low, 0x9e3779b1);
+      hashes[i + 1] = Math.imul((hashes[i + 1] ?? 0) ^ high, 0x85ebca77);
+    }
+  }
+
   /** Turns the content hashes of blocks `from` to `to` (exclusive) of one prompt into its chain. */
   chain(hashes: Uint32Array, range: { readonly from: number; readonly to: number }, seed: Seed): void {
     this.#xxh64.chain(hashes, range, seed);

@@ -15,6 +15,9 @@ import { TokenPacker } from './token-producer/token-packer.ts';
 
 const MODALITIES: readonly MediaFeature['modality'][] = ['image', 'audio', 'video'];
 
+/** Media of one request that came with token ids; more are not looked at, as a client could send any number. */
+const MAX_FEATURES = 1000;
+
 /**
  * Writes the request as tokens: the ids the client sent, or its text as pseudo-tokens of four bytes. Writes nothing
  * when there are none, or when the request has tokens already.
@@ -57,7 +60,7 @@ function mediaFeatures(features: unknown): readonly MediaFeature[] {
   for (const modality of MODALITIES) {
     const hashes = list(member(member(features, 'mm_hashes'), modality));
     const places = list(member(member(features, 'mm_placeholders'), modality));
-    for (let i = 0; i < Math.min(hashes.length, places.length); i += 1) {
+    for (let i = 0; i < Math.min(hashes.length, places.length, MAX_FEATURES); i += 1) {
       const hash = hashes[i];
       const offset = member(places[i], 'offset');
       const length = member(places[i], 'length');
