@@ -1,7 +1,13 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import type { AddressInfo } from 'node:net';
-import { createServer } from 'node:net';
+import { freePorts } from './free-port.ts';
+
+/** Where a picker listens. */
+export interface PickerPorts {
+  readonly grpcPort: number;
+  readonly healthPort: number;
+  readonly metricsPort: number;
+}
 
 /** How a test starts a picker. */
 export interface PickerProcessOptions {
@@ -9,37 +15,52 @@ export interface PickerProcessOptions {
   readonly endpoints?: readonly string[];
   /** YAML of the configuration; the built-in one when absent. */
   readonly config?: string;
-  /** More flags. */
+  /** More flags; they win over those set here. */
   readonly args?: readonly string[];
-  /** Fixed port, so that a restarted picker is found where the old one was. */
-  readonly grpcPort?: number;
+  /** Flags of node itself. */
+  readonly nodeArgs?: readonly string[];
+  /** Where it listens, so that a restarted picker is found where the old one was; free ports when absent. */
+  readonly ports?: PickerPorts;
+}
+
+/** One row of `/debug/endpoints`. */
+export interface EndpointRow {
+  readonly id: string;
+  readonly address: string;
+  readonly isFresh: boolean;
+  readonly isReachable: boolean;
+  readonly inFlightRequests: number;
+  readonly waitingQueueSize: number;
+  readonly runningRequestsSize: number;
 }
 
 /** A picker that runs as users run it: in a process of its own. */
 export class PickerProcess implements AsyncDisposable {
-  readonly grpcPort: number;
-  readonly healthPort: number;
-  readonly metricsPort: number;
+  readonly ports: PickerPorts;
   /** Log lines so far. */
   readonly lines: string[] = [];
   readonly #child: ChildProcess;
+  readonly #exited: Promise<unknown>;
 
-  private constructor(child: ChildProcess, ports: readonly [number, number, number]) {
+  private constructor(child: ChildProcess, ports: PickerPorts) {
     this.#child = child;
-    [this.grpcPort, this.healthPort, this.metricsPort] = ports;
+    this.ports = ports;
+    this.#exited = once(child, 'close');
   }
 
-  /** Resolves when the picker serves; rejects with its log when it ends before. */
+  /** Resolves when the picker serves; rejects with its log when it ends before. Plaintext unless `args` say otherwise. */
   static async start(options: PickerProcessOptions): Promise<PickerProcess> {
-    const ports = [options.grpcPort ?? (await freePort()), await freePort(), await freePort()] as const;
+    const ports = options.ports ?? (await pickerPorts());
     const args = [
+      ...(options.nodeArgs ?? []),
       'src/main.ts',
       'serve',
       '--secure-serving=false',
+      '--enable-grpc-stream-metrics',
       '--bind-address=127.0.0.1',
-      `--grpc-port=${ports[0]}`,
-      `--grpc-health-port=${ports[1]}`,
-      `--metrics-port=${ports[2]}`,
+      `--grpc-port=${ports.grpcPort}`,
+      `--grpc-health-port=${ports.healthPort}`,
+      `--metrics-port=${ports.metricsPort}`,
       ...(options.endpoints === undefined ? [] : [`--endpoints=${options.endpoints.join(',')}`]),
       ...(options.config === undefined ? [] : ['--config-text', options.config]),
       ...(options.args ?? []),
@@ -50,13 +71,23 @@ export class PickerProcess implements AsyncDisposable {
     return picker;
   }
 
+  /** `host:port` of the ext-proc service. */
+  get address(): string {
+    return `127.0.0.1:${this.ports.grpcPort}`;
+  }
+
   get pid(): number {
     return this.#child.pid ?? 0;
   }
 
+  /** Exit code; null while it runs, or when a signal ended it. */
+  get exitCode(): number | null {
+    return this.#child.exitCode;
+  }
+
   /** Text of `/metrics` or another page of the metrics port. */
   async page(path = '/metrics'): Promise<string> {
-    const response = await fetch(`http://127.0.0.1:${this.metricsPort}${path}`);
+    const response = await fetch(`http://127.0.0.1:${this.ports.metricsPort}${path}`);
     return response.text();
   }
 
@@ -66,13 +97,49 @@ export class PickerProcess implements AsyncDisposable {
     return line === undefined ? Number.NaN : Number(line.slice(series.length + 1));
   }
 
+  /** Sum of all series of a metric on `/metrics`; 0 when there are none. */
+  async total(name: string): Promise<number> {
+    let sum = 0;
+    for (const line of (await this.page()).split('\n')) {
+      if (line.startsWith(`${name} `) || line.startsWith(`${name}{`)) {
+        sum += Number(line.slice(line.lastIndexOf(' ') + 1));
+      }
+    }
+    return sum;
+  }
+
+  /** What the picker knows of its endpoints. */
+  async endpoints(): Promise<readonly EndpointRow[]> {
+    const page = JSON.parse(await this.page('/debug/endpoints')) as { endpoints: readonly EndpointRow[] };
+    return page.endpoints;
+  }
+
+  /** What the picker holds of exchanges that are not over; all zero when everything was given back. */
+  async held(): Promise<{ openStreams: number; inFlight: number; running: number }> {
+    const [openStreams, running, endpoints] = await Promise.all([
+      this.metric('llm_d_epp_extproc_streams_inflight'),
+      this.total('llm_d_epp_request_running'),
+      this.endpoints(),
+    ]);
+    const inFlight = endpoints.reduce((sum, { inFlightRequests }) => sum + inFlightRequests, 0);
+    return { openStreams, inFlight, running };
+  }
+
+  /** Sends a signal without waiting for what it does. */
+  signal(signal: NodeJS.Signals): void {
+    this.#child.kill(signal);
+  }
+
+  /** Resolves with the exit code when the process has ended; null when a signal ended it. */
+  async exited(): Promise<number | null> {
+    await this.#exited;
+    return this.#child.exitCode;
+  }
+
   /** Sends a signal; resolves with the exit code when the process has ended. */
   async stop(signal: 'SIGTERM' | 'SIGKILL' = 'SIGTERM'): Promise<number | null> {
-    if (this.#child.exitCode !== null || this.#child.signalCode !== null) return this.#child.exitCode;
-    const ended = once(this.#child, 'exit');
-    this.#child.kill(signal);
-    await ended;
-    return this.#child.exitCode;
+    this.signal(signal);
+    return this.exited();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -83,7 +150,7 @@ export class PickerProcess implements AsyncDisposable {
     const { stderr } = this.#child;
     if (stderr === null) throw new Error('the picker was started without a pipe');
     let rest = '';
-    const ready = new Promise<void>((resolve, reject) => {
+    await new Promise<void>((resolve, reject) => {
       stderr.on('data', (chunk: Buffer) => {
         const lines = (rest + chunk.toString()).split('\n');
         rest = lines.pop() ?? '';
@@ -96,16 +163,11 @@ export class PickerProcess implements AsyncDisposable {
         );
       });
     });
-    await ready;
   }
 }
 
-/** A port that nobody listens on now. */
-export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo; // it listens on TCP
-  server.close();
-  await once(server, 'close');
-  return port;
+/** Ports for one picker. */
+export async function pickerPorts(): Promise<PickerPorts> {
+  const [grpcPort = 0, healthPort = 0, metricsPort = 0] = await freePorts(3);
+  return { grpcPort, healthPort, metricsPort };
 }
