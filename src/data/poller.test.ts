@@ -136,11 +136,13 @@ describe('the timetable', () => {
     await clock.advanceAsync(4_000, 10);
     expect(source.polls.length - before).toBe(40);
     expect(poller.intervalMs).toBe(1_000);
+    expect(Math.round((endpoints[0]?.scrapeIntervalMs ?? 0) / 100)).toBe(10);
     poller.noteActivity();
     const woken = source.polls.length;
     await clock.advanceAsync(70, 10);
     expect(new Set(source.polls.slice(woken).map((poll) => poll.endpoint)).size).toBe(10);
     expect(poller.intervalMs).toBe(50);
+    for (const endpoint of endpoints) expect(endpoint.scrapeIntervalMs).toBeLessThanOrEqual(50);
     poller.close();
   });
 

@@ -237,6 +237,7 @@ export class Poller implements EndpointObserver {
     const phaseMs = entry.isFirst ? (0.5 + this.#options.rng.next()) * intervalMs : intervalMs;
     this.#ended(entry);
     this.#plan(entry, nowMs, Math.max(entry.plannedMs + phaseMs, nowMs + intervalMs / 2));
+    if (entry.binding.index === 0) entry.endpoint.scrapeIntervalMs = entry.dueMs - nowMs;
   }
 
   #failed(entry: PollEntry, nowMs: number, reason: string): void {

@@ -74,6 +74,11 @@ export class Endpoint {
   isFresh = false;
   /** Requests this picker sent here that have not ended; owned by `request/in-flight.ts`. */
   inFlightRequests = 0;
+  /**
+   * Milliseconds from the last good scrape to the one planned after it: more while no requests flow than while they
+   * do, so that age alone does not tell that something is wrong; 0 before the first. Owned by `data/poller.ts`.
+   */
+  scrapeIntervalMs = 0;
   /** False after a refused connection until the next good scrape; owned by `data/reachability.ts`. */
   isReachable = true;
   readonly attributes = new Attributes();
