@@ -73,6 +73,7 @@ function parseJson(body: Buffer): Fields {
     const parsed: unknown = JSON.parse(body.toString());
     if (isObject(parsed)) return parsed;
   } catch (error) {
+    // Some messages name no position; the end is as good a place.
     const offset = /position (\d+)/.exec(error instanceof Error ? error.message : '')?.[1];
     throw badJson(offset === undefined ? body.length : Number(offset));
   }
