@@ -135,7 +135,7 @@ export class GrpcConnection {
     const flags = buffer[at + 4] ?? 0;
     const streamId = buffer.readUInt32BE(at + 5) & MAX_WINDOW;
     const start = at + FRAME_HEADER_BYTES;
-    switch (buffer[at + 3]) {
+    switch (buffer[at + 3] ?? -1) {
       case FRAME.DATA: {
         this.#grant(end - start);
         const call = this.#calls.get(streamId);
