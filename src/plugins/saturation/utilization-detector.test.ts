@@ -24,6 +24,13 @@ test('utilization-detector: a stale endpoint counts as full, a very full one too
   expect(create().saturation([stale, silent, endpoint()], NOW_MS)).toBeCloseTo(2 / 3, 9);
 });
 
+test('utilization-detector: an idle pool that is scraped once a second is not stale between two scrapes', () => {
+  const idle = endpoint({ updatedAtMs: NOW_MS - 1200 });
+  idle.scrapeIntervalMs = 1000;
+  expect(create().saturation([idle], NOW_MS)).toBe(0);
+  expect(create().saturation([idle], NOW_MS + 801)).toBe(1);
+});
+
 test('utilization-detector: judges what was scraped, not an estimate', () => {
   const one = endpoint({ waitingQueueSize: 5, updatedAtMs: NOW_MS });
   one.metrics = endpoint().scraped;

@@ -26,10 +26,13 @@ const params = z.strictObject({
 
 const LOG_INTERVAL_MS = 30_000;
 
+/** An idle pool is scraped seldom on purpose; the first request after that must not find it stale. */
+const MISSABLE_SCRAPES = 2;
+
 /**
  * Saturation from what model servers report: the mean over endpoints of
  * max(waiting / queueDepthThreshold, kvCacheUsage / kvCacheUtilThreshold), 1 for an endpoint whose metrics are
- * missing or older than metricsStalenessThreshold.
+ * missing or older than metricsStalenessThreshold and than twice the interval at which it is scraped as of now.
  *
  * As a filter it drops stale endpoints and those with waiting >= queueDepthThreshold × (1 + headroom) or
  * kvCacheUsage >= kvCacheUtilThreshold × (1 + headroom); when that leaves nobody, all stay.
@@ -95,7 +98,9 @@ class UtilizationDetector implements SaturationDetector, Filter {
   }
 
   #isStale(endpoint: Endpoint, nowMs: number): boolean {
-    return nowMs - endpoint.scraped.updatedAtMs > this.#config.metricsStalenessThreshold;
+    const plannedMs = MISSABLE_SCRAPES * endpoint.scrapeIntervalMs;
+    const allowedMs = Math.max(this.#config.metricsStalenessThreshold, plannedMs);
+    return nowMs - endpoint.scraped.updatedAtMs > allowedMs;
   }
 
   #logStale(stale: number, total: number, nowMs: number): void {
