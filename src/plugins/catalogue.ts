@@ -8,6 +8,7 @@ import { headerBasedTestingFilter } from './filters/header-based-testing-filter.
 import { labelSelectorFilter } from './filters/label-selector-filter.ts';
 import { prefillFilter } from './filters/prefill-filter.ts';
 import { sessionAffinityFilter } from './filters/session-affinity-filter.ts';
+import { agentIdentity } from './header-processors/agent-identity.ts';
 import { anthropicParser } from './parsers/anthropic-parser.ts';
 import { openaiParser } from './parsers/openai-parser.ts';
 import { passthroughParser } from './parsers/passthrough-parser.ts';
@@ -15,6 +16,10 @@ import { vllmhttpParser } from './parsers/vllmhttp-parser.ts';
 import { maxScorePicker } from './pickers/max-score-picker.ts';
 import { randomPicker } from './pickers/random-picker.ts';
 import { weightedRandomPicker } from './pickers/weighted-random-picker.ts';
+import { approxPrefixCacheProducer } from './producers/approx-prefix-cache-producer.ts';
+import { inflightLoadProducer } from './producers/inflight-load-producer.ts';
+import { sessionIdProducer } from './producers/session-id-producer.ts';
+import { tokenProducer } from './producers/token-producer.ts';
 import { singleProfileHandler } from './profile-handlers/single-profile-handler.ts';
 import { concurrencyDetector } from './saturation/concurrency-detector.ts';
 import { utilizationDetector } from './saturation/utilization-detector.ts';
@@ -51,8 +56,13 @@ export const SCORERS: readonly AnyPluginDefinition[] = [
 ];
 const PICKERS: readonly AnyPluginDefinition[] = [maxScorePicker, randomPicker, weightedRandomPicker];
 const PROFILE_HANDLERS: readonly AnyPluginDefinition[] = [singleProfileHandler];
-const HEADER_PROCESSORS: readonly AnyPluginDefinition[] = [];
-const PRODUCERS: readonly AnyPluginDefinition[] = [];
+const HEADER_PROCESSORS: readonly AnyPluginDefinition[] = [agentIdentity];
+const PRODUCERS: readonly AnyPluginDefinition[] = [
+  tokenProducer,
+  approxPrefixCacheProducer,
+  inflightLoadProducer,
+  sessionIdProducer,
+];
 const PARSERS: readonly AnyPluginDefinition[] = [
   openaiParser,
   anthropicParser,

@@ -5,8 +5,6 @@ import type { Api, JsonObject, ParsedBody } from '../../framework/body.ts';
 import { TOKENIZED_PROMPT, type TokenizedRequest } from '../attributes/tokenized-prompt.ts';
 import { tokenProducer } from './token-producer.ts';
 
-const signal = new AbortController().signal;
-
 interface Options {
   readonly raw?: object;
   readonly headers?: Record<string, string>;
@@ -19,7 +17,7 @@ function tokenize(api: Api, json: ParsedBody['json'], options: Options = {}): To
     ...(options.headers === undefined ? {} : { headers: options.headers }),
     body: { api, json, ...options.body },
   });
-  expect(producer.produce(built, [], signal)).toBeUndefined();
+  expect(producer.produce(built)).toBeUndefined();
   return built.attributes.get(TOKENIZED_PROMPT);
 }
 
@@ -172,7 +170,7 @@ test('token-producer: a request that has tokens keeps them', () => {
   const built = request({ body: { api: 'completions', json: { prompt: 'other' } } });
   const first: TokenizedRequest = { prompts: [], count: 1, cacheSalt: '' };
   built.attributes.set(TOKENIZED_PROMPT, first);
-  producer.produce(built, [], signal);
+  producer.produce(built);
   expect(built.attributes.get(TOKENIZED_PROMPT)).toBe(first);
 });
 
@@ -180,8 +178,8 @@ test('token-producer: tokens stay as they are while later requests come', () => 
   const producer = tokenProducer.create(tokenProducer.params.parse({}), context());
   const first = request({ body: { api: 'completions', json: { prompt: 'a'.repeat(500) } } });
   const second = request({ body: { api: 'completions', json: { prompt: 'b'.repeat(100_000) } } });
-  producer.produce(first, [], signal);
-  producer.produce(second, [], signal);
+  producer.produce(first);
+  producer.produce(second);
   expect(texts(first.attributes.get(TOKENIZED_PROMPT))).toEqual(['a'.repeat(500)]);
   expect(second.attributes.get(TOKENIZED_PROMPT)?.count).toBe(25_000);
 });

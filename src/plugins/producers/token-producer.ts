@@ -88,7 +88,7 @@ export const tokenProducer = definePlugin({
   aliases: ['tokenizer'],
   params,
   dependencies: () => ({ produces: [TOKENIZED_PROMPT] }),
-  create: (config): DataProducer => {
+  create: (config): TokenProducer => {
     if (config.udsTokenizerConfig !== undefined) {
       throw new ConfigurationError(
         "token-producer: 'udsTokenizerConfig' names the gRPC tokenizer side car, which is not available in this version; remove it to use the built-in 'estimate' backend",
