@@ -1,58 +1,9 @@
-import { fileURLToPath } from 'node:url';
-import {
-  ChannelCredentials,
-  type Client,
-  type ClientReadableStream,
-  loadPackageDefinition,
-} from '@grpc/grpc-js';
-import { loadSync } from '@grpc/proto-loader';
 import { describe, expect, test } from 'vitest';
 import { EXT_PROC_SERVICE } from '../../src/extproc/codec.ts';
 import type { HealthInputs } from '../../src/extproc/health.ts';
 import { HEALTHY, startExtProcServer } from '../support/extproc-server.ts';
 import { FakeClock } from '../support/fake-clock.ts';
-
-interface Status {
-  readonly status: string;
-}
-
-/** The health service as any gRPC client sees it. */
-class HealthClient implements Disposable {
-  readonly #client: Client & Record<string, (...args: unknown[]) => unknown>;
-
-  constructor(address: string) {
-    const file = fileURLToPath(new URL('../../proto/health.proto', import.meta.url));
-    const loaded = loadPackageDefinition(loadSync(file, { enums: String, defaults: true })) as unknown as {
-      grpc: { health: { v1: { Health: typeof Client } } };
-    };
-    this.#client = new loaded.grpc.health.v1.Health(address, ChannelCredentials.createInsecure()) as never;
-  }
-
-  async check(service: string): Promise<string> {
-    return (await this.#call<Status>('Check', { service })).status;
-  }
-
-  async list(): Promise<Record<string, string>> {
-    const { statuses } = await this.#call<{ statuses: Record<string, Status> }>('List', {});
-    return Object.fromEntries(Object.entries(statuses).map(([name, { status }]) => [name, status]));
-  }
-
-  watch(service: string): ClientReadableStream<Status> {
-    const method = this.#client['Watch'];
-    return method?.call(this.#client, { service }) as ClientReadableStream<Status>;
-  }
-
-  #call<T>(name: string, message: object): Promise<T> {
-    return new Promise((resolve, reject) => {
-      const done = (error: Error | null, reply: T) => (error === null ? resolve(reply) : reject(error));
-      this.#client[name]?.call(this.#client, message, done);
-    });
-  }
-
-  [Symbol.dispose](): void {
-    this.#client.close();
-  }
-}
+import { HealthClient, type HealthStatus } from '../support/health-client.ts';
 
 const NAMES = ['liveness', 'readiness', '', EXT_PROC_SERVICE, 'inference-extension'] as const;
 const UP = 'SERVING';
@@ -90,8 +41,8 @@ test('watch tells the status at once and each change once', async () => {
   await using server = await startExtProcServer({ health: () => inputs, clock });
   using client = new HealthClient(server.healthAddress);
   const stream = client.watch('');
-  const statuses = stream[Symbol.asyncIterator]() as AsyncIterator<Status>;
-  const next = async () => ((await statuses.next()).value as Status).status;
+  const statuses = stream[Symbol.asyncIterator]() as AsyncIterator<HealthStatus>;
+  const next = async () => ((await statuses.next()).value as HealthStatus).status;
   expect(await next()).toBe(DOWN);
   expect(clock.pendingTimers).toBe(1);
   clock.advance(5000);

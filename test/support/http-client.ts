@@ -1,11 +1,17 @@
-import { type ClientRequest, type IncomingHttpHeaders, type IncomingMessage, request } from 'node:http';
+import {
+  type ClientRequest,
+  type IncomingHttpHeaders,
+  type IncomingMessage,
+  type OutgoingHttpHeaders,
+  request,
+} from 'node:http';
 
 /** A request as a test writes it; a body makes it a POST. */
 export interface HttpRequest {
   readonly method?: string;
   readonly path?: string;
   /** Pairs where a name repeats. */
-  readonly headers?: Readonly<Record<string, string | readonly string[]>>;
+  readonly headers?: Readonly<Record<string, string | string[]>>;
   /** A string or bytes as they are, anything else as JSON. */
   readonly body?: unknown;
 }
@@ -42,7 +48,7 @@ export class HttpExchange {
     const body = bodyBytes(options.body);
     const method = options.method ?? (body === undefined ? 'GET' : 'POST');
     const length = method === 'POST' ? { 'content-length': String(body?.length ?? 0) } : {};
-    const headers: Record<string, string | readonly string[]> = {
+    const headers: OutgoingHttpHeaders = {
       ...(body === undefined ? {} : { 'content-type': 'application/json' }),
       ...length,
       ...options.headers,

@@ -26,7 +26,11 @@ export async function startStack(options: StackOptions): Promise<Stack> {
   const isDiscovering = options.picker?.config?.includes('discovery:') === true;
   await using started = new AsyncDisposableStack();
   const picker = started.use(
-    await PickerProcess.start({ config: readFileSync('config/examples/queue-only.yaml', 'utf8'), ...options.picker, ...(isDiscovering ? {} : { endpoints }) }),
+    await PickerProcess.start({
+      config: readFileSync('config/examples/queue-only.yaml', 'utf8'),
+      ...options.picker,
+      ...(isDiscovering ? {} : { endpoints }),
+    }),
   );
   const config = envoyConfig({ ...options.envoy, picker: picker.address, endpoints });
   const envoy = started.use(await startEnvoy({ config }));
