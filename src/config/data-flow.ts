@@ -54,15 +54,12 @@ function addDefault(key: Key, consumer: PluginEntry, draft: Draft): boolean {
     ? draft.add(producer, `'${consumer.name}' needs ${dataType}`, { path: [], at: consumer.place.at })
     : undefined;
   if (added?.dependencies.produces?.includes(key) !== true) {
-    if (draft.isIncomplete && others.length === 0) return false;
+    if ((draft.isIncomplete || draft.hasUnknownReference) && others.length === 0) return false;
     draft.problems.error(
       'missing-data',
       place,
       `plugin '${consumer.name}' needs ${key.name}, which no plugin produces${KNOWN_TYPES.has(producer) && !draft.isKnownHere(producer) ? `; '${producer}' is not available in this version` : ''}`,
-      suggest(
-        producer,
-        others.map((entry) => entry.name),
-      ),
+      suggest(producer, [...others.map((entry) => entry.name), ...draft.producerTypes()]),
     );
     return false;
   }

@@ -92,7 +92,7 @@ export function resolveSources(outline: Outline, draft: Draft): readonly SourceB
     const binding = defaultSource(draft);
     if (binding !== undefined) bindings.push(binding);
   }
-  if (bindings.length === 0 && !draft.isIncomplete) {
+  if (bindings.length === 0 && outline.sources.length === 0 && !draft.isIncomplete) {
     problems.warn(
       'no-sources',
       { path: ['dataLayer'], at: { line: 1, column: 1 } },

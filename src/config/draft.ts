@@ -43,6 +43,7 @@ export class Draft {
   /** Names whose entry has a reported problem: references to them stay silent. */
   readonly #brokenNames = new Set<string>();
   readonly #referenced = new Set<PluginEntry>();
+  #hasUnknownReference = false;
 
   constructor(options: LoadOptions, problems: ProblemList) {
     this.#options = options;
@@ -72,6 +73,11 @@ export class Draft {
     return this.#brokenNames.has(name);
   }
 
+  /** Types of producers in the catalogue. */
+  producerTypes(): readonly string[] {
+    return [...this.#types.names()].filter((type) => this.isProducerType(type));
+  }
+
   /** Producers come by themselves when their data is needed; extractors and others do not. */
   isProducerType(type: string): boolean {
     return this.#types.get(type)?.kinds.includes('producer') === true;
@@ -85,6 +91,11 @@ export class Draft {
   /** Some plugin was left out, so that what it would do cannot be judged. */
   get isIncomplete(): boolean {
     return this.#brokenNames.size > 0;
+  }
+
+  /** Some reference was reported: what it was to bring is missing for that reason. */
+  get hasUnknownReference(): boolean {
+    return this.#hasUnknownReference;
   }
 
   firstOfType(type: string): PluginEntry | undefined {
@@ -189,6 +200,7 @@ export class Draft {
 
   #reportUnknown(reference: Reference): void {
     const { name } = reference;
+    this.#hasUnknownReference = true;
     if (KNOWN_TYPES.has(name)) {
       this.problems.error(
         'unavailable-type',

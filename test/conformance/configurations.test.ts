@@ -256,7 +256,7 @@ describe('documents of earlier releases', () => {
 /** LINE:COLUMN, code and suggestion of every problem in each document. */
 const BROKEN: Record<string, readonly (readonly [string, string, string?])[]> = {
   'broken-data': [
-    ['7:34', 'missing-data', 'prefixes'],
+    ['7:34', 'missing-data', 'approx-prefix-cache-producer'],
     ['13:16', 'unknown-reference', 'metrics-data-source'],
     ['15:18', 'unknown-reference', 'core-metrics-extractor'],
     ['17:16', 'unknown-reference', 'file-discovery'],
