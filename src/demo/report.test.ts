@@ -62,7 +62,7 @@ describe('report', () => {
   );
 
   test('compares both runs line by line', () => {
-    expect(text).toContain('round robin          picker\n');
+    expect(text).toContain('round robin            picker\n');
     expect(text).toMatch(/^time to first token {2}p50 +200 ms +50 ms +4\.0 × faster$/m);
     expect(text).toMatch(/^prefix cache hit rate +30 % +90 %$/m);
     expect(text).toMatch(/^output tokens\/s +250 +250$/m);

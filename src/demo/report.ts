@@ -9,7 +9,7 @@ export interface RunResult {
 }
 
 const LABEL_WIDTH = 26;
-const COLUMN_WIDTH = 16;
+const COLUMN_WIDTH = 18;
 const BAR_WIDTH = 44;
 
 /** Value below which `share` of the values lie; NaN without values. */

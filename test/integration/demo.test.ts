@@ -69,20 +69,20 @@ describe('epp demo', () => {
     'runs with gateway %s and shows that the picker finds more prefixes',
     async (gateway) => {
       const io = commandIo();
-      const argv = [
-        '--requests',
-        '120',
-        '--rate',
-        '40',
-        `--gateway=${gateway}`,
-        ...(ENVOY === undefined ? [] : ['--envoy', ENVOY]),
-      ];
-      const code = await demoCommand(gateway === 'dev' ? argv.slice(0, 5) : argv, io);
+      const envoy = gateway === 'envoy' ? [`--envoy=${ENVOY}`] : [];
+      const code = await demoCommand(['--requests=120', '--rate=40', `--gateway=${gateway}`, ...envoy], io);
       expect(io.written).toMatch(/^errors +0 +0$/m);
       expect(code).toBe(0);
       const [, before = '', after = ''] = /^prefix cache hit rate +(\d+) % +(\d+) %$/m.exec(io.written) ?? [];
       expect(Number(after)).toBeGreaterThan(Number(before) + 10);
-      expect(io.written).toMatch(/^requests per server +30\/30\/30\/30 /m);
+      // Each of Envoy's workers goes round by itself.
+      const [, shares = ''] = /^requests per server +(\S+) /m.exec(io.written) ?? [];
+      expect(
+        shares
+          .split('/')
+          .map(Number)
+          .every((count) => count >= 25 && count <= 35),
+      ).toBe(true);
     },
     60_000,
   );
