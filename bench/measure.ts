@@ -14,6 +14,8 @@ export interface Effort {
   readonly durationS: number;
   /** Factor on warm-up times. */
   readonly warmUp: number;
+  /** Times that each row is measured, echo and picker by turns. */
+  readonly rounds: number;
   /** More arguments of `epp serve`. */
   readonly pickerArgs: readonly string[];
 }
