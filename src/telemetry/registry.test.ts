@@ -183,7 +183,7 @@ test('a rendered page, read back, says what was recorded', () => {
         );
         const add = (suffix: string, value: number, replaces = false) => {
           const key = JSON.stringify([name + suffix, Object.entries(labels)]);
-          want.set(key, replaces ? value : (want.get(key) ?? 0) + value);
+          want.set(key, (replaces ? value : (want.get(key) ?? 0) + value) + 0); // no negative zero
         };
         for (const value of record.numbers) {
           switch (record.metric.type) {
