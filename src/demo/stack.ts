@@ -1,9 +1,9 @@
-import type { AddressInfo } from 'node:net';
-import { createServer } from 'node:net';
 import type { CommandIo } from '../util/command-io.ts';
+import { randomSeed, SeededRng } from '../util/rng.ts';
 import { Child } from './child.ts';
 import { startEnvoy } from './envoy.ts';
 import { demoEnvoyConfig } from './envoy-config.ts';
+import { freePorts } from './free-ports.ts';
 
 /** The programs of the demo, all of them serving. Disposing stops them. */
 export interface Stack extends AsyncDisposable {
@@ -60,7 +60,7 @@ export async function startStack({ io, servers, seed, envoy }: StackOptions): Pr
   ]);
   const [addresses, [grpcPort = 0, healthPort = 0, metricsPort = 0]] = await Promise.all([
     sim.matches(/^model server on http:\/\/(\S+)$/, servers, START_LIMIT_MS),
-    freePorts(3),
+    freePorts(3, new SeededRng(randomSeed())),
   ]);
   const picker = start('picker', [
     'serve',
@@ -126,20 +126,4 @@ async function answers(gateway: string): Promise<true | undefined> {
   const response = await fetch(`http://${gateway}/v1/models`, { signal: AbortSignal.timeout(2000) });
   await response.text();
   return response.status === 200 ? true : undefined;
-}
-
-/** Ports that were free a moment ago; all of them are held until all are known. */
-async function freePorts(count: number): Promise<number[]> {
-  const servers = Array.from({ length: count }, () => createServer());
-  const ports = await Promise.all(
-    servers.map(
-      (server) =>
-        new Promise<number>((resolve, reject) => {
-          server.once('error', reject);
-          server.listen(0, '127.0.0.1', () => resolve((server.address() as AddressInfo).port)); // an IP socket
-        }),
-    ),
-  );
-  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
-  return ports;
 }

@@ -2,17 +2,17 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from 'node:net';
 import type { Clock } from '../util/clock.ts';
 import { nextInt, SeededRng } from '../util/rng.ts';
-import { ApiError, answerTooLong, plainError, promptTooLong, unknownModel } from './api-error.ts';
+import { ApiError, plainError, unknownModel } from './api-error.ts';
 import { type Api, type GenerationRequest, parseRequest } from './api-request.ts';
 import { Engine } from './engine.ts';
 import { type FaultSetting, NO_FAULT, parseFault } from './fault.ts';
 import { readBody, send, sendError, sendJson } from './http-io.ts';
 import { MetricsPage } from './metrics-page.ts';
 import type { SimOptions } from './options.ts';
-import { type Prompt, promptOf } from './prompt.ts';
+import { promptOf } from './prompt.ts';
 import { Reply } from './reply.ts';
 import { replyFormat } from './reply-format.ts';
-import type { SequenceRequest } from './sequence.ts';
+import { checkLength, planSequences } from './sequence-plan.ts';
 
 const APIS = new Map<string, Api>([
   ['/v1/chat/completions', 'chat'],
@@ -173,7 +173,7 @@ export class ModelServer implements AsyncDisposable {
     const prompts = generation.prompts.map((tokens) =>
       promptOf(tokens, blockSize, `${adapter}\n${generation.cacheSalt}`),
     );
-    for (const prompt of prompts) this.#checkLength(prompt, generation.maxTokens);
+    for (const prompt of prompts) checkLength(prompt, generation.maxTokens, this.#engine.maxModelLen);
     const { id, dieAfterTokens } = extra;
     const { hasUsage, hasContinuousUsage } = generation;
     const created = Math.floor(this.#clock.wallMs() / 1000);
@@ -189,45 +189,18 @@ export class ModelServer implements AsyncDisposable {
         markDirty: (dirty) => this.#dirty.push(dirty),
       },
     );
-    const requests: SequenceRequest[] = [];
-    for (const prompt of prompts) {
-      for (let answer = 0; answer < generation.answers; answer += 1) {
-        const seed = prompt.end.value + this.#options.seed * 7919 + answer;
-        requests.push({
-          prompt,
-          adapter,
-          seed,
-          sink: reply,
-          ...this.#answerLength(prompt, generation.maxTokens, seed),
-        });
-      }
-    }
     this.#open.add(response);
     response.on('close', () => this.#open.delete(response));
-    reply.start(requests);
-  }
-
-  #checkLength(prompt: Prompt, maxTokens: number | undefined): void {
-    const limit = this.#engine.maxModelLen;
-    if (prompt.length >= limit) throw promptTooLong(prompt.length, limit);
-    if (maxTokens !== undefined && prompt.length + maxTokens > limit) {
-      throw answerTooLong(maxTokens, prompt.length, limit);
-    }
-  }
-
-  /** As many tokens as asked for; without a limit an exponentially distributed number that the prompt decides. */
-  #answerLength(
-    prompt: Prompt,
-    maxTokens: number | undefined,
-    seed: number,
-  ): Pick<SequenceRequest, 'outputTokens' | 'finishReason'> {
-    if (maxTokens !== undefined) return { outputTokens: maxTokens, finishReason: 'length' };
-    const drawn = Math.ceil(
-      -this.#options.outputTokens * Math.log(1 - new SeededRng(seed % 0xffff_ffff).next()),
+    reply.start(
+      planSequences({
+        generation,
+        prompts,
+        adapter,
+        sink: reply,
+        options: this.#options,
+        maxModelLen: this.#engine.maxModelLen,
+      }),
     );
-    const room = this.#engine.maxModelLen - prompt.length;
-    if (drawn > room) return { outputTokens: room, finishReason: 'length' };
-    return { outputTokens: Math.max(1, drawn), finishReason: 'stop' };
   }
 
   #serveOther(path: string, request: IncomingMessage, response: ServerResponse): void {

@@ -1,4 +1,6 @@
 import type { Api } from './api-request.ts';
+import { json } from './ascii-json.ts';
+import { MessagesFormat } from './messages-format.ts';
 
 /** Tokens of a request, summed over its prompts and answers. */
 export interface Usage {
@@ -47,14 +49,6 @@ const DONE = 'data: [DONE]\n\n';
 export function replyFormat(api: Api, head: ReplyHead): ReplyFormat {
   if (api === 'messages') return new MessagesFormat(head);
   return api === 'chat' ? new ChatFormat(head) : new CompletionsFormat(head);
-}
-
-/** JSON in ASCII. */
-function json(value: unknown): string {
-  return JSON.stringify(value).replace(
-    /[\u007f-\uffff]/g,
-    (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`,
-  );
 }
 
 function event(data: unknown): string {
@@ -234,73 +228,4 @@ class CompletionsFormat implements ReplyFormat {
       metrics: null,
     });
   }
-}
-
-class MessagesFormat implements ReplyFormat {
-  readonly #head: ReplyHead;
-
-  constructor(head: ReplyHead) {
-    this.#head = head;
-  }
-
-  begin(_answers: number, usage: Usage): string {
-    const message = {
-      id: `chatcmpl-${this.#head.id}`,
-      type: 'message',
-      role: 'assistant',
-      content: [],
-      model: this.#head.model,
-      stop_reason: null,
-      stop_sequence: null,
-      usage: { input_tokens: usage.promptTokens, output_tokens: 0 },
-    };
-    return (
-      named('message_start', { message }) +
-      named('content_block_start', { index: 0, content_block: { type: 'text', text: '' } })
-    );
-  }
-
-  token(_choice: number, text: string): string {
-    const delta = `{"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"${text}"}}`;
-    return `event: content_block_delta\ndata: ${delta}\n\n`;
-  }
-
-  end(usage: Usage, finishReason: FinishReason): string {
-    const delta = { stop_reason: stopReason(finishReason), stop_sequence: null };
-    return (
-      named('content_block_stop', { index: 0 }) +
-      named('message_delta', { delta, usage: messageUsage(usage) }) +
-      named('message_stop', {})
-    );
-  }
-
-  whole(answers: readonly Answer[], usage: Usage): string {
-    const answer = answers[0] ?? { text: '', finishReason: 'stop' };
-    return json({
-      id: `chatcmpl-${this.#head.id}`,
-      type: 'message',
-      role: 'assistant',
-      content: [{ type: 'text', text: answer.text }],
-      model: this.#head.model,
-      stop_reason: stopReason(answer.finishReason),
-      usage: messageUsage(usage),
-    });
-  }
-}
-
-function named(type: string, fields: object): string {
-  return `event: ${type}\n${event({ type, ...fields })}`;
-}
-
-function stopReason(finishReason: FinishReason): string {
-  return finishReason === 'stop' ? 'end_turn' : 'max_tokens';
-}
-
-function messageUsage(usage: Usage): object {
-  return {
-    input_tokens: usage.promptTokens,
-    output_tokens: usage.completionTokens,
-    cache_creation_input_tokens: 0,
-    cache_read_input_tokens: usage.cachedTokens,
-  };
 }
