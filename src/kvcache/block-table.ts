@@ -1,7 +1,9 @@
+import { HolderRows } from './holder-rows.ts';
+
 /** Words of one slot: low and high half of the key, then two words of holders. */
 export const SLOT_WORDS = 4;
 
-/** First holder word of a slot whose holders are a bit set; the second is its row in `wide`. */
+/** First holder word of a slot whose holders are a bit set; the second is its row in `rows`. */
 export const WIDE = -1;
 
 /** Holder in 16 bits: lane + 1, and above it the bit "used since the last eviction pass". */
@@ -25,7 +27,6 @@ export const USED_SINCE = 2;
  * conversation and few to a system prompt that everyone holds.
  *
  *     slot: | hash low | hash high | holder 1, holder 0 | holder 3, holder 2 |   or   | … | WIDE | row |
- *     row:  | held 0-31 | used 0-31 | held 32-63 | used 32-63 | …
  *
  * Deletion shifts back, so there are no tombstones and a probe ends at the first free slot. The place of a hash
  * depends on two secret factors: prompts cannot be chosen to pile up in one place. A slot number is valid until the
@@ -34,18 +35,12 @@ export const USED_SINCE = 2;
 export class BlockTable {
   /** Signed words, like all halves of hashes in here: large unsigned ones would be boxed on their way to a call. */
   readonly slots: Int32Array;
-  readonly wide: Int32Array;
-  /** Words of a row. */
-  readonly rowWords: number;
+  /** Holders of the blocks that have more than four. */
+  readonly rows: HolderRows;
   readonly #mask: number;
   readonly #shift: number;
   readonly #factorLow: number;
   readonly #factorHigh: number;
-  readonly #rows: number;
-  /** Rows that were never used start here. */
-  #freshRow = 0;
-  /** Returned rows: row + 1, each naming the next in its first word; 0 ends the list. */
-  #returnedRow = 0;
   #count = 0;
   /** Makes the reads of `warm` count for something. */
   #warmed = 0;
@@ -61,9 +56,7 @@ export class BlockTable {
     this.#shift = 32 - bits;
     this.#factorLow = secret[0] | 1;
     this.#factorHigh = secret[1] | 1;
-    this.rowWords = 2 * Math.ceil(lanes / 32);
-    this.#rows = sharedBlocks;
-    this.wide = new Int32Array(sharedBlocks * this.rowWords);
+    this.rows = new HolderRows(sharedBlocks, lanes);
   }
 
   /** Blocks with at least one holder. */
@@ -73,7 +66,7 @@ export class BlockTable {
 
   /** Bytes of the table, used or not. */
   get sizeBytes(): number {
-    return this.slots.byteLength + this.wide.byteLength;
+    return this.slots.byteLength + this.rows.bits.byteLength;
   }
 
   /** Slot of the hash as an index into `slots`, or -1. */
@@ -106,7 +99,7 @@ export class BlockTable {
     const first = this.slots[at + 2] ?? 0;
     const second = this.slots[at + 3] ?? 0;
     if (first === WIDE) {
-      return (((this.wide[second * this.rowWords + 2 * (lane >>> 5)] ?? 0) >>> (lane & 31)) & 1) === 1;
+      return (((this.rows.bits[this.rows.word(second, lane)] ?? 0) >>> (lane & 31)) & 1) === 1;
     }
     const holder = lane + 1;
     return (
@@ -122,10 +115,11 @@ export class BlockTable {
     const first = this.slots[at + 2] ?? 0;
     const second = this.slots[at + 3] ?? 0;
     if (first === WIDE) {
-      const word = second * this.rowWords + 2 * (lane >>> 5);
+      const { bits } = this.rows;
+      const word = this.rows.word(second, lane);
       const bit = 1 << (lane & 31);
-      if (((this.wide[word] ?? 0) & bit) === 0) return false;
-      this.wide[word + 1] = (this.wide[word + 1] ?? 0) | bit;
+      if (((bits[word] ?? 0) & bit) === 0) return false;
+      bits[word + 1] = (bits[word + 1] ?? 0) | bit;
       return true;
     }
     const low = lane + 1;
@@ -150,11 +144,12 @@ export class BlockTable {
       this.slots[word] = before & ~bit;
       return USED_SINCE;
     }
-    const word = this.#rowWord(at, lane) + 1;
+    const { bits } = this.rows;
+    const word = this.rows.word(this.slots[at + 3] ?? 0, lane) + 1;
     const bit = 1 << (lane & 31);
-    const before = this.wide[word] ?? 0;
+    const before = bits[word] ?? 0;
     if ((before & bit) === 0) return UNUSED;
-    this.wide[word] = before & ~bit;
+    bits[word] = before & ~bit;
     return USED_SINCE;
   }
 
@@ -178,7 +173,7 @@ export class BlockTable {
   add(at: number, lane: number): number {
     const slots = this.slots;
     if (slots[at + 2] === WIDE) {
-      this.#setBits(at, lane, false);
+      this.rows.set(slots[at + 3] ?? 0, lane, false);
       return -1;
     }
     for (let place = 1; place < 4; place += 1) {
@@ -187,7 +182,7 @@ export class BlockTable {
         return -1;
       }
     }
-    const row = this.#takeRow();
+    const row = this.rows.take();
     if (row < 0) {
       const given = (this.#holder(at, 3) & LANE_MASK) - 1;
       slots[at + 3] = ((slots[at + 3] ?? 0) & 0xffff) | ((lane + 1) << 16);
@@ -198,9 +193,9 @@ export class BlockTable {
     slots[at + 2] = WIDE;
     slots[at + 3] = row;
     for (const holder of [first & 0xffff, first >>> 16, second & 0xffff, second >>> 16]) {
-      this.#setBits(at, (holder & LANE_MASK) - 1, (holder & USED) !== 0);
+      this.rows.set(row, (holder & LANE_MASK) - 1, (holder & USED) !== 0);
     }
-    this.#setBits(at, lane, false);
+    this.rows.set(row, lane, false);
     return -1;
   }
 
@@ -238,17 +233,6 @@ export class BlockTable {
     this.slots[word] = (this.slots[word] ?? 0) | (bits << (16 * (place & 1)));
   }
 
-  #rowWord(at: number, lane: number): number {
-    return (this.slots[at + 3] ?? 0) * this.rowWords + 2 * (lane >>> 5);
-  }
-
-  #setBits(at: number, lane: number, isUsed: boolean): void {
-    const word = this.#rowWord(at, lane);
-    const bit = 1 << (lane & 31);
-    this.wide[word] = (this.wide[word] ?? 0) | bit;
-    if (isUsed) this.wide[word + 1] = (this.wide[word + 1] ?? 0) | bit;
-  }
-
   /** Holders stay dense: the last one moves into the gap. */
   #removeInline(at: number, place: number): void {
     if (this.slots[at + 3] === 0 && (this.slots[at + 2] ?? 0) >>> 16 === 0) {
@@ -270,53 +254,28 @@ export class BlockTable {
   }
 
   #removeWide(at: number, lane: number): void {
-    const word = this.#rowWord(at, lane);
-    const bit = 1 << (lane & 31);
-    this.wide[word] = (this.wide[word] ?? 0) & ~bit;
-    this.wide[word + 1] = (this.wide[word + 1] ?? 0) & ~bit;
     const row = this.slots[at + 3] ?? 0;
-    const start = row * this.rowWords;
-    let left = 0;
-    for (let w = start; w < start + this.rowWords; w += 2) {
-      for (let bits = this.wide[w] ?? 0; bits !== 0; bits &= bits - 1) {
-        left += 1;
-        if (left > 3) return;
-      }
-    }
-    this.#narrow(at, row);
+    this.rows.clear(row, lane);
+    if (!this.rows.exceeds(row, 3)) this.#narrow(at, row);
   }
 
   /** Moves the three holders of a row back into the slot and returns the row. */
   #narrow(at: number, row: number): void {
-    const start = row * this.rowWords;
+    const { bits, rowWords } = this.rows;
+    const start = row * rowWords;
     this.slots[at + 2] = 0;
     this.slots[at + 3] = 0;
     let place = 0;
-    for (let w = start; w < start + this.rowWords; w += 2) {
-      const used = this.wide[w + 1] ?? 0;
-      for (let bits = this.wide[w] ?? 0; bits !== 0; bits &= bits - 1) {
-        const bit = 31 - Math.clz32(bits & -bits);
+    for (let w = start; w < start + rowWords; w += 2) {
+      const used = bits[w + 1] ?? 0;
+      for (let held = bits[w] ?? 0; held !== 0; held &= held - 1) {
+        const bit = 31 - Math.clz32(held & -held);
         const holder = (w - start) * 16 + bit + 1;
         this.#or(at, place, (used >>> bit) & 1 ? holder | USED : holder);
         place += 1;
       }
     }
-    this.wide.fill(0, start, start + this.rowWords);
-    this.wide[start] = this.#returnedRow;
-    this.#returnedRow = row + 1;
-  }
-
-  /** An all-zero row, or -1. */
-  #takeRow(): number {
-    if (this.#returnedRow !== 0) {
-      const row = this.#returnedRow - 1;
-      this.#returnedRow = this.wide[row * this.rowWords] ?? 0;
-      this.wide[row * this.rowWords] = 0;
-      return row;
-    }
-    if (this.#freshRow === this.#rows) return -1;
-    this.#freshRow += 1;
-    return this.#freshRow - 1;
+    this.rows.giveBack(row);
   }
 
   /** Empties slot `at` and closes the gap: whatever probed past it moves back. */

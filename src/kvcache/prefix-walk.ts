@@ -62,7 +62,8 @@ export class PrefixWalk {
    * when the walk is over.
    */
   #walkMany(hashes: Uint32Array, from: number, to: number, out: Int32Array): number {
-    const { slots, wide, rowWords } = this.#table;
+    const { slots, rows } = this.#table;
+    const { bits: wide, rowWords } = rows;
     const active = this.#active;
     const words = this.#words;
     for (let i = from; i < to; ) {
@@ -140,7 +141,7 @@ export class PrefixWalk {
   /** Of the active lanes keeps those in a row; the others leave with `blocks`. False when nobody is left. */
   #keepRow(row: number, blocks: number, out: Int32Array): boolean {
     const active = this.#active;
-    const { wide } = this.#table;
+    const wide = this.#table.rows.bits;
     let any = 0;
     for (let w = 0; w < this.#words; w += 1) {
       const before = active[w] ?? 0;
