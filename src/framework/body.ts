@@ -16,7 +16,7 @@ export type JsonObject = { readonly [key: string]: unknown };
 /** A request body as a parser understood it. All hints are best effort; the bytes go on as received. */
 export interface ParsedBody {
   readonly api: Api;
-  /** Decoded body; undefined for `opaque` and for requests without body. */
+  /** Decoded body; undefined for `opaque`, for requests without body, and once the destination is chosen. */
   readonly json: JsonObject | undefined;
   /** Client-facing model name, '' when absent. */
   readonly model: string;

@@ -168,12 +168,16 @@ export class Director {
     hooks.preRequest(request, result);
     removeControlHeaders(request.headers);
     observer.scheduled(request);
+    const { skipsResponse } = request.body;
+    const forwarded = mustRewrite(request) ? rewrite(body, request.targetModel) : undefined;
+    // an answer may stream for minutes, and the decoded body is the largest thing the request holds
+    if (request.body.json !== undefined) request.body = { ...request.body, json: undefined, tokenIds: [] };
     observer.processed(clock.nowMs() - request.receivedAtMs);
     return {
       destination: primary.targets.length === 1 ? endpoint.hostPort : joinTargets(primary.targets),
       scores,
-      body: mustRewrite(request) ? rewrite(body, request.targetModel) : undefined,
-      skipsResponse: request.body.skipsResponse,
+      body: forwarded,
+      skipsResponse,
     };
   }
 
