@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type EnvoyProcess, hasEnvoy, startEnvoy } from '../support/envoy.ts';
 import { type EnvoyConfigOptions, envoyConfig } from '../support/envoy-config.ts';
@@ -47,7 +46,6 @@ describe.skipIf(!hasEnvoy())('bodies of 4 MiB through Envoy', () => {
     picker = all.use(
       await PickerProcess.start({
         endpoints: [upstream.address],
-        config: readFileSync('config/examples/queue-only.yaml', 'utf8'),
       }),
     );
   });

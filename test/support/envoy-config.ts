@@ -22,6 +22,8 @@ export interface EnvoyConfigOptions {
   readonly hasTls?: boolean;
   /** Uncomments the lines for health checks of the picker, and makes them frequent. */
   readonly hasHealthChecks?: boolean;
+  /** Speaks HTTP/2 to the model servers. */
+  readonly hasHttp2Upstream?: boolean;
   /** HTTP filters that run before ext_proc. */
   readonly filters?: readonly object[];
   /** With mode STREAMED: body chunks come before the headers are answered. */
@@ -59,6 +61,7 @@ interface ExtProc {
 interface Cluster {
   name: string;
   health_checks?: Record<string, unknown>[];
+  typed_extension_protocol_options?: object;
   load_assignment?: { endpoints: { lb_endpoints: { endpoint: { address: Address } }[] }[] };
 }
 
@@ -87,7 +90,15 @@ export function envoyConfig(options: EnvoyConfigOptions): string {
   return stringify(document);
 }
 
-function edit(cluster: Cluster, { picker, endpoints }: EnvoyConfigOptions): void {
+function edit(cluster: Cluster, { picker, endpoints, hasHttp2Upstream }: EnvoyConfigOptions): void {
+  if (cluster.name === 'pool' && hasHttp2Upstream === true) {
+    cluster.typed_extension_protocol_options = {
+      'envoy.extensions.upstreams.http.v3.HttpProtocolOptions': {
+        '@type': 'type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions',
+        explicit_http_config: { http2_protocol_options: {} },
+      },
+    };
+  }
   const addresses = cluster.name === 'epp' ? [picker] : (endpoints ?? []);
   if (cluster.load_assignment !== undefined) {
     const lb_endpoints = addresses.map((address) => ({ endpoint: { address: socketAddress(address) } }));

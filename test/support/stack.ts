@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs';
 import { expect } from 'vitest';
 import { type EnvoyProcess, startEnvoy } from './envoy.ts';
 import { type EnvoyConfigOptions, envoyConfig } from './envoy-config.ts';
@@ -27,7 +26,6 @@ export async function startStack(options: StackOptions): Promise<Stack> {
   await using started = new AsyncDisposableStack();
   const picker = started.use(
     await PickerProcess.start({
-      config: readFileSync('config/examples/queue-only.yaml', 'utf8'),
       ...options.picker,
       ...(isDiscovering ? {} : { endpoints }),
     }),

@@ -11,6 +11,8 @@ export interface UpstreamRequest {
   readonly rawHeaders: readonly string[];
   readonly trailers: NodeJS.Dict<string>;
   readonly body: Buffer;
+  /** When its headers were there, in `performance.now()`. */
+  readonly arrivedMs: number;
 }
 
 /** What the metrics page says. */
@@ -48,12 +50,21 @@ export class Upstream implements AsyncDisposable {
         this.onScrape();
         return;
       }
+      const arrivedMs = performance.now();
       const parts: Buffer[] = [];
       request.on('error', () => {});
       request.on('data', (part: Buffer) => parts.push(part));
       request.on('end', () => {
         const { method = '', headers, rawHeaders, trailers } = request;
-        const received = { method, path, headers, rawHeaders, trailers, body: Buffer.concat(parts) };
+        const received = {
+          method,
+          path,
+          headers,
+          rawHeaders,
+          trailers,
+          body: Buffer.concat(parts),
+          arrivedMs,
+        };
         this.requests.push(received);
         this.handler(received, response);
       });

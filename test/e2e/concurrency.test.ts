@@ -1,0 +1,83 @@
+import { once } from 'node:events';
+import { connect } from 'node:net';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { type Simulator, startSimulator } from '../../src/sim/simulator.ts';
+import { hasEnvoy } from '../support/envoy.ts';
+import { eventually } from '../support/eventually.ts';
+import { chatBody, HttpExchange, send } from '../support/http-client.ts';
+import { expectNothingHeld, type Stack, startStack } from '../support/stack.ts';
+
+describe.skipIf(!hasEnvoy())('many exchanges at once', () => {
+  const all = new AsyncDisposableStack();
+  let simulator: Simulator;
+  let stack: Stack;
+
+  beforeAll(async () => {
+    simulator = all.use(await startSimulator({ port: 0, count: 4, decodeStepMs: 20 }));
+    stack = all.use(await startStack({ endpoints: simulator.addresses }));
+  });
+  afterAll(() => all.disposeAsync());
+
+  /** Sequences the model servers have not finished. */
+  const generating = () =>
+    simulator.servers.reduce((sum, { engine }) => sum + engine.running + engine.waiting, 0);
+
+  test('200 streams at once complete, and nothing is held after them', async () => {
+    const exchanges = Array.from(
+      { length: 200 },
+      (_, i) => new HttpExchange(stack.url, { body: chatBody(`question ${i}`, 60, { stream: true }) }),
+    );
+    await expect
+      .poll(() => stack.picker.held(), { timeout: 10_000, interval: 20 })
+      .toEqual({ openStreams: 200, inFlight: 200, running: 200 });
+    const answers = await Promise.all(exchanges.map(({ ended }) => ended));
+    for (const { status, isCut, body } of answers) {
+      expect({ status, isCut }).toEqual({ status: 200, isCut: false });
+      expect(body.toString()).toMatch(/data: \[DONE\]\n\n$/);
+    }
+    await expectNothingHeld(stack.picker);
+    const inFlight = (await stack.picker.endpoints()).map(({ inFlightRequests }) => inFlightRequests);
+    expect(inFlight).toEqual([0, 0, 0, 0]);
+  });
+
+  test('clients that leave in the middle of a stream take everything with them', async () => {
+    const exchanges = Array.from(
+      { length: 20 },
+      (_, i) => new HttpExchange(stack.url, { body: chatBody(`long ${i}`, 5000, { stream: true }) }),
+    );
+    await eventually(() => {
+      for (const { chunks } of exchanges) expect(chunks.length).toBeGreaterThan(1);
+    }, 10_000);
+    for (const exchange of exchanges) exchange.leave();
+    await expectNothingHeld(stack.picker);
+    await eventually(() => expect(generating()).toBe(0));
+  });
+
+  test('clients that leave before the answer begins do too', async () => {
+    for (const server of simulator.servers) server.setFault({ fault: { mode: 'hang' }, count: 10 });
+    const exchanges = Array.from(
+      { length: 10 },
+      (_, i) => new HttpExchange(stack.url, { body: chatBody(`waits ${i}`, 5) }),
+    );
+    await expect.poll(async () => (await stack.picker.held()).inFlight, { timeout: 5000 }).toBe(10);
+    for (const exchange of exchanges) exchange.leave();
+    await expectNothingHeld(stack.picker);
+    for (const server of simulator.servers) server.setFault({ fault: { mode: 'none' } });
+  });
+
+  test('clients that leave within their request do too', async () => {
+    const { hostname, port } = new URL(stack.url);
+    const sockets = Array.from({ length: 10 }, () => connect(Number(port), hostname));
+    for (const socket of sockets) {
+      await once(socket, 'connect');
+      socket.write(
+        'POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n' +
+          'content-length: 1000\r\n\r\n{"model":"sim-model","messages":[',
+      );
+    }
+    await expect.poll(async () => (await stack.picker.held()).openStreams, { timeout: 5000 }).toBe(10);
+    for (const socket of sockets) socket.destroy();
+    await expectNothingHeld(stack.picker);
+    expect((await send(stack.url, { body: chatBody('still works', 1) })).status).toBe(200);
+  });
+});
