@@ -1,10 +1,12 @@
 import { once } from 'node:events';
+import { writeFile } from 'node:fs/promises';
 import type { CommandIo } from '../util/command-io.ts';
 import { describeOptions, parseOptions, UsageError } from '../util/command-options.ts';
 import { ChildError } from './child.ts';
 import { findEnvoy } from './envoy.ts';
 import { runLoad } from './load.ts';
 import { DEMO_OPTIONS, type DemoOptions } from './options.ts';
+import { picture } from './picture.ts';
 import { Progress } from './progress.ts';
 import { type RunResult, report } from './report.ts';
 import { readCounters, resetServers } from './server-counters.ts';
@@ -74,6 +76,7 @@ async function run(options: DemoOptions, envoy: string | undefined, io: CommandI
     return 1;
   }
   io.out(`\n${report(before, after)}`);
+  if (options.svg !== '') await writeFile(options.svg, picture(before, after));
   if (options.keep) {
     io.out(keptText(stack));
     await once(io.signal, 'abort');

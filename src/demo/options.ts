@@ -18,6 +18,7 @@ export const DEMO_OPTIONS = {
     value: 'file',
     doc: 'the Envoy program, when it is not on the PATH or in .venv',
   },
+  svg: { type: 'string', default: '', value: 'file', doc: 'write the comparison as a picture, too' },
   keep: { type: 'boolean', default: false, doc: 'leave everything running at the end' },
 } as const satisfies OptionTable;
 
