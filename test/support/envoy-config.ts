@@ -22,6 +22,8 @@ export interface EnvoyConfigOptions {
   readonly hasTls?: boolean;
   /** Uncomments the lines for health checks of the picker, and makes them frequent. */
   readonly hasHealthChecks?: boolean;
+  /** Uncomments the line that makes Envoy stop asking a picker whose health checks fail; in `override-host`. */
+  readonly heedsHealthChecks?: boolean;
   /** Speaks HTTP/2 to the model servers. */
   readonly hasHttp2Upstream?: boolean;
   /** HTTP filters that run before ext_proc. */
@@ -114,10 +116,11 @@ function uncommented(text: string, options: EnvoyConfigOptions): string {
   const blocks = [
     ...(options.hasTls === true ? ['transport_socket'] : []),
     ...(options.hasHealthChecks === true ? ['health_checks'] : []),
+    ...(options.heedsHealthChecks === true ? ['common_lb_config'] : []),
   ];
   let result = text;
   for (const block of blocks) {
-    const pattern = new RegExp(`^ *# ${block}:\n(?: *#  .*\n)+`, 'm');
+    const pattern = new RegExp(`^ *# ${block}:.*\n(?: *#  .*\n)*`, 'm');
     if (!pattern.test(result)) throw new Error(`the published configuration has no commented ${block}`);
     result = result.replace(pattern, (lines) => lines.replace(/^( *)# /gm, '$1'));
   }
