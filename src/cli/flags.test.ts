@@ -21,7 +21,7 @@ test('no flags: the defaults, without complaint', () => {
     refreshPoolMetricsIntervalMs: 5000,
     metricsStalenessThresholdMs: 2000,
     maxRequestBodyBytes: 67_108_864,
-    grpcMaxReceiveBytes: 4_194_304,
+    grpcMaxReceiveBytes: 0,
     requestBodyMode: 'auto',
     errorFormat: 'auto',
     retryAfterSeconds: 1,
@@ -63,7 +63,7 @@ test.each([
   {
     name: 'an empty size is the default',
     argv: ['--grpc-max-recv-msg-size='],
-    want: { grpcMaxReceiveBytes: 4_194_304 },
+    want: { grpcMaxReceiveBytes: 0 },
   },
   {
     name: 'endpoints, repeated and with commas',

@@ -43,10 +43,7 @@ export function serverOptions(options: ServeOptions): ExtProcServerOptions {
           subjectNames: [],
         }
       : undefined,
-    maxReceiveBytes: Math.max(
-      options.grpcMaxReceiveBytes,
-      defaultMaxReceiveBytes(options.maxRequestBodyBytes),
-    ),
+    maxReceiveBytes: options.grpcMaxReceiveBytes || defaultMaxReceiveBytes(options.maxRequestBodyBytes),
     countsStreams: options.streamMetrics,
   };
 }

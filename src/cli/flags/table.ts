@@ -188,9 +188,9 @@ export const FLAGS = [
     name: 'grpc-max-recv-msg-size',
     key: 'grpcMaxReceiveBytes',
     kind: 'size',
-    default: 4 * 2 ** 20,
+    default: 0,
     section: 'Serving',
-    doc: 'Largest message taken from the data plane.',
+    doc: 'Largest message taken from the data plane; 0 has room for any body that --max-request-body lets in.',
   },
   {
     name: 'grpc-max-send-msg-size',
