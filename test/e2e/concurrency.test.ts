@@ -6,6 +6,7 @@ import { hasEnvoy } from '../support/envoy.ts';
 import { eventually } from '../support/eventually.ts';
 import { chatBody, HttpExchange, send } from '../support/http-client.ts';
 import { expectNothingHeld, type Stack, startStack } from '../support/stack.ts';
+import { startUpstream } from '../support/upstream.ts';
 
 describe.skipIf(!hasEnvoy())('many exchanges at once', () => {
   const all = new AsyncDisposableStack();
@@ -38,6 +39,26 @@ describe.skipIf(!hasEnvoy())('many exchanges at once', () => {
     await expectNothingHeld(stack.picker);
     const inFlight = (await stack.picker.endpoints()).map(({ inFlightRequests }) => inFlightRequests);
     expect(inFlight).toEqual([0, 0, 0, 0]);
+  });
+
+  test('an Envoy that resets every exchange, as older ones do, is served like any other', async () => {
+    await using upstream = await startUpstream();
+    await using resetting = await startStack({
+      endpoints: [upstream.address],
+      envoy: { resetsStreams: true },
+    });
+    let left = 2500; // node:http2 gives a connection up after 1,000 unless told otherwise
+    const client = async () => {
+      for (; left > 0; left -= 1) {
+        const { status, isCut } = await send(resetting.url, { body: chatBody('x', 1) });
+        expect({ status, isCut }).toEqual({ status: 200, isCut: false });
+      }
+    };
+    await Promise.all(Array.from({ length: 8 }, client));
+    await expectNothingHeld(resetting.picker);
+    const { picker } = resetting;
+    expect(await picker.metric('llm_d_epp_extproc_streams_total{code="Canceled"}')).toBeGreaterThan(2000);
+    expect(await picker.total('llm_d_epp_request_error_total')).toBe(0);
   });
 
   test('clients that leave in the middle of a stream take everything with them', async () => {

@@ -26,6 +26,8 @@ export interface EnvoyConfigOptions {
   readonly heedsHealthChecks?: boolean;
   /** Speaks HTTP/2 to the model servers. */
   readonly hasHttp2Upstream?: boolean;
+  /** Ends every stream to the picker with a reset, as older Envoys do. */
+  readonly resetsStreams?: boolean;
   /** HTTP filters that run before ext_proc. */
   readonly filters?: readonly object[];
   /** With mode STREAMED: body chunks come before the headers are answered. */
@@ -34,6 +36,7 @@ export interface EnvoyConfigOptions {
 
 /** Only the parts that are read or written here. */
 interface Document {
+  layered_runtime?: object;
   admin: { address: Address };
   static_resources: {
     listeners: {
@@ -72,6 +75,10 @@ export function envoyConfig(options: EnvoyConfigOptions): string {
   const text = readFileSync(`config/envoy/${options.file ?? 'standalone-header'}.yaml`, 'utf8');
   const document = parse(uncommented(text, options)) as Document;
   document.admin.address = socketAddress('127.0.0.1:0');
+  if (options.resetsStreams === true) {
+    const static_layer = { 'envoy.reloadable_features.ext_proc_graceful_grpc_close': false };
+    document.layered_runtime = { layers: [{ name: 'older', static_layer }] };
+  }
   const [listener] = document.static_resources.listeners;
   const connections = listener?.filter_chains[0]?.filters[0]?.typed_config;
   const extProc = connections?.http_filters.find(({ name }) => name === 'envoy.filters.http.ext_proc');

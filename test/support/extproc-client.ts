@@ -141,7 +141,10 @@ export class ExchangeClient {
         this.#taken += 1;
         return reply;
       }
-      if (this.#isOver) throw new Error('the stream ended, want a reply');
+      if (this.#isOver) {
+        const { code, details } = await this.ended;
+        throw new Error(`the stream ended with status ${code} ${details}, want a reply`);
+      }
       await new Promise<void>((resolve) => {
         this.#wake = resolve;
       });

@@ -23,6 +23,14 @@ const MAX_CONCURRENT_STREAMS = 1_000_000;
 const STREAM_WINDOW_BYTES = 1 << 20;
 const CONNECTION_WINDOW_BYTES = 16 << 20;
 
+/**
+ * A data plane resets the stream of every client that leaves, and older Envoys that of every exchange.
+ * node:http2 gives a connection up, with all that runs on it, above 33 resets a second; these limits are far beyond
+ * what one Envoy worker can send and still end a flood.
+ */
+const RESETS_PER_SECOND = 50_000;
+const RESET_BURST = 500_000;
+
 /** A peer that is gone without a word is noticed within two minutes. */
 const KEEPALIVE_TIME_MS = 100_000;
 const KEEPALIVE_TIMEOUT_MS = 20_000;
@@ -44,10 +52,13 @@ export class GrpcJsTransport implements Transport {
       'grpc.keepalive_timeout_ms': KEEPALIVE_TIMEOUT_MS,
       'grpc.enable_channelz': 0,
     });
-    internals(this.#server).commonServerOptions.settings = {
+    const { commonServerOptions } = internals(this.#server);
+    commonServerOptions.settings = {
       maxConcurrentStreams: MAX_CONCURRENT_STREAMS,
       initialWindowSize: STREAM_WINDOW_BYTES,
     };
+    commonServerOptions.streamResetRate = RESETS_PER_SECOND;
+    commonServerOptions.streamResetBurst = RESET_BURST;
     this.#server.addService(definition(options.methods), implementation(options.methods));
     this.#injector = this.#server.createConnectionInjector(ServerCredentials.createInsecure());
     for (const http2Server of internals(this.#server).http2Servers.keys()) {
@@ -72,14 +83,17 @@ export class GrpcJsTransport implements Transport {
   }
 }
 
-/** Window sizes are no option of grpc-js servers; these two fields of the exact version in use reach them. */
+/**
+ * Window sizes and the limit of resets are no options of grpc-js servers; these two fields of the exact version in use
+ * reach them.
+ */
 interface ServerInternals {
   readonly commonServerOptions: ServerOptions;
   readonly http2Servers: ReadonlyMap<Http2Server, unknown>;
 }
 
 function internals(server: Server): ServerInternals {
-  return server as unknown as ServerInternals; // proven by the window test in test/integration
+  return server as unknown as ServerInternals; // proven by the tests of windows and resets in test/integration
 }
 
 function definition(methods: ReadonlyMap<string, OpenByteStream>): ServiceDefinition {
