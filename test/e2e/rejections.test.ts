@@ -76,7 +76,7 @@ function openai(type: string, code: string, message: unknown): object {
   return { error: { message, type, param: null, code } };
 }
 
-const NOT_JSON = expect.stringMatching(
+const NOT_JSON: unknown = expect.stringMatching(
   /^inference error: BadRequest - error unmarshaling request body(Map)?: /,
 );
 const NO_ENDPOINTS: Refusal = {

@@ -75,7 +75,7 @@ async function exchange(url: string, pieces: readonly string[], trailers: Record
     stream.on('response', (headers) => {
       status = headers[':status'] ?? 0;
     });
-    stream.on('trailers', (found) => {
+    stream.on('trailers', (found: IncomingHttpHeaders) => {
       answerTrailers = found;
     });
     stream.setEncoding('utf8').on('data', (text: string) => {
@@ -112,9 +112,7 @@ describe.skipIf(!hasEnvoy())('trailers through Envoy', () => {
       body: '{"model":"sim-model","choices":[]}',
       trailers: { 'x-checksum': 'of the response' },
     });
-    expect(received).toEqual([
-      { body: request, trailers: expect.objectContaining({ 'x-checksum': 'of the request' }) },
-    ]);
+    expect(received).toMatchObject([{ body: request, trailers: { 'x-checksum': 'of the request' } }]);
     await expectNothingHeld(stack.picker);
   });
 });
