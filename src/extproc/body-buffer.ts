@@ -1,9 +1,17 @@
+import { BufferPool } from '../util/buffer-pool.ts';
+
 /** Largest piece of a body sent to the data plane; llm-d-router: pkg/epp/handlers, `bodyByteLimit`. */
 export const CHUNK_BYTES = 62_000;
+
+/** Larger bodies are joined in memory that is used again. */
+const POOLED_BYTES = 64 * 1024;
+const POOL = new BufferPool();
 
 /** A body while it arrives: chunks as received, joined at most once. */
 export class BodyBuffer {
   #chunks: Buffer[] = [];
+  /** Memory of the joined body, when it goes back to the pool. */
+  #pooled: Buffer | undefined = undefined;
   sizeBytes = 0;
 
   /** Keeps `chunk`, which may not change afterwards. */
@@ -13,15 +21,27 @@ export class BodyBuffer {
     this.sizeBytes += chunk.length;
   }
 
-  /** All of it as one buffer; a body of one chunk is that chunk, not a copy. */
+  /** All of it as one buffer, valid until `release`; a body of one chunk is that chunk, not a copy. */
   whole(): Buffer {
-    if (this.#chunks.length > 1) this.#chunks = [Buffer.concat(this.#chunks, this.sizeBytes)];
+    if (this.#chunks.length > 1) this.#chunks = [this.#join()];
     return this.#chunks[0] ?? EMPTY;
   }
 
-  /** Lets go of the bytes; the size stays. */
+  /** Lets go of the bytes, whose memory may be used again at once; the size stays. */
   release(): void {
     this.#chunks = [];
+    if (this.#pooled === undefined) return;
+    POOL.give(this.#pooled);
+    this.#pooled = undefined;
+  }
+
+  #join(): Buffer {
+    if (this.sizeBytes < POOLED_BYTES) return Buffer.concat(this.#chunks, this.sizeBytes);
+    const memory = POOL.take(this.sizeBytes);
+    this.#pooled = memory;
+    let at = 0;
+    for (const chunk of this.#chunks) at += chunk.copy(memory, at);
+    return memory.subarray(0, at);
   }
 }
 

@@ -1,3 +1,5 @@
+import type { LongTexts } from '../util/json-outline.ts';
+
 /** Which API a request speaks; decides which members of `json` mean what. */
 export type Api =
   | 'completions'
@@ -18,6 +20,11 @@ export interface ParsedBody {
   readonly api: Api;
   /** Decoded body; undefined for `opaque`, for requests without body, and once the destination is chosen. */
   readonly json: JsonObject | undefined;
+  /**
+   * Prompt texts that are so long that `json` holds short strings in their place; `find` tells them from others. Views
+   * of the received bytes, valid until the destination is chosen.
+   */
+  readonly longTexts: LongTexts | undefined;
   /** Client-facing model name, '' when absent. */
   readonly model: string;
   /** The client asked for a streamed answer. */
@@ -40,6 +47,7 @@ export interface ParsedBody {
 export const NO_BODY: ParsedBody = {
   api: 'opaque',
   json: undefined,
+  longTexts: undefined,
   model: '',
   isStreaming: false,
   maxOutputTokens: Number.NaN,

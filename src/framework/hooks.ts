@@ -8,19 +8,24 @@ export interface HeaderProcessor {
   requestHeaders(request: InferenceRequest): void;
 }
 
+/** How long somebody waits. The signal is made when it is first read: most requests never need one. */
+export interface Patience {
+  readonly signal: AbortSignal;
+}
+
 /** Finds out something about a request or its candidates before scheduling. */
 export interface DataProducer {
   /** Budget of one run in milliseconds; set by producers that wait. A promise without it is given 400 ms. */
   readonly timeoutMs?: number;
   /**
-   * Sets attributes on `request`. Return a promise only when it must wait; `signal` aborts when the client leaves
-   * and, with `timeoutMs`, at the budget; nothing may be written after that. A failure is contained, counted and
-   * logged, and the request goes on without what this producer would have written.
+   * Sets attributes on `request`. Return a promise only when it must wait; `patience.signal` aborts when the client
+   * leaves and, with `timeoutMs`, at the budget; nothing may be written after that. A failure is contained, counted
+   * and logged, and the request goes on without what this producer would have written.
    */
   produce(
     request: InferenceRequest,
     candidates: readonly Endpoint[],
-    signal: AbortSignal,
+    patience: Patience,
   ): void | Promise<void>;
 }
 

@@ -102,7 +102,7 @@ export class Director {
   decide(request: InferenceRequest, body: Buffer, context: DecisionContext): Decision | Promise<Decision> {
     try {
       const candidates = this.#prepare(request, body, context);
-      const waiting = this.#services.hooks.produce(request, candidates, context.signal);
+      const waiting = this.#services.hooks.produce(request, candidates, context);
       if (waiting === undefined) return this.#finish(request, body);
       return waiting.then(
         () => this.#resume(request, body, context.signal),
@@ -171,7 +171,8 @@ export class Director {
     const { skipsResponse } = request.body;
     const forwarded = mustRewrite(request) ? rewrite(body, request.targetModel) : undefined;
     // an answer may stream for minutes, and the decoded body is the largest thing the request holds
-    if (request.body.json !== undefined) request.body = { ...request.body, json: undefined, tokenIds: [] };
+    if (request.body.json !== undefined)
+      request.body = { ...request.body, json: undefined, longTexts: undefined, tokenIds: [] };
     observer.processed(clock.nowMs() - request.receivedAtMs);
     return {
       destination: primary.targets.length === 1 ? endpoint.hostPort : joinTargets(primary.targets),

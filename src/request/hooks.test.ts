@@ -20,7 +20,7 @@ function hooks(
   };
 }
 
-const never = new AbortController().signal;
+const never = new AbortController();
 
 test('synchronous producers finish without a promise, in order', () => {
   const order: string[] = [];
@@ -58,8 +58,8 @@ test('a producer that takes too long is left behind and its signal aborts', asyn
   const { hooks: chain, services } = hooks([
     named('slow', {
       timeoutMs: 400,
-      produce: (_request, _candidates, signal) => {
-        seen = signal;
+      produce: (_request, _candidates, patience) => {
+        seen = patience.signal;
         return new Promise<void>(() => {});
       },
     }),
@@ -87,7 +87,7 @@ test('when the client leaves the remaining producers are skipped', async () => {
     }),
     named('next', { produce: () => void order.push('next') }),
   ]);
-  await chain.produce(request(), [], leave.signal);
+  await chain.produce(request(), [], leave);
   expect(order).toEqual([]);
 });
 

@@ -1,6 +1,6 @@
 import type { Endpoint } from '../framework/endpoint.ts';
 import { RejectionError } from '../framework/errors.ts';
-import type { DataProducer, HeaderProcessor, PreRequestHook } from '../framework/hooks.ts';
+import type { DataProducer, HeaderProcessor, Patience, PreRequestHook } from '../framework/hooks.ts';
 import type { HistogramCell, Instruments } from '../framework/instruments.ts';
 import type { Log } from '../framework/log.ts';
 import type { Named } from '../framework/plugin.ts';
@@ -70,11 +70,11 @@ export class RequestHooks {
   produce(
     request: InferenceRequest,
     candidates: readonly Endpoint[],
-    signal: AbortSignal,
+    patience: Patience,
   ): undefined | Promise<void> {
     for (let i = 0; i < this.#producers.length; i += 1) {
-      const waiting = this.#produceOne(i, request, candidates, signal);
-      if (waiting !== undefined) return this.#produceRest(waiting, i + 1, request, candidates, signal);
+      const waiting = this.#produceOne(i, request, candidates, patience);
+      if (waiting !== undefined) return this.#produceRest(waiting, i + 1, request, candidates, patience);
     }
     return undefined;
   }
@@ -107,11 +107,12 @@ export class RequestHooks {
     next: number,
     request: InferenceRequest,
     candidates: readonly Endpoint[],
-    signal: AbortSignal,
+    patience: Patience,
   ): Promise<void> {
+    const { signal } = patience;
     await waiting;
     for (let i = next; i < this.#producers.length && !signal.aborted; i += 1) {
-      await this.#produceOne(i, request, candidates, signal);
+      await this.#produceOne(i, request, candidates, patience);
     }
   }
 
@@ -119,7 +120,7 @@ export class RequestHooks {
     index: number,
     request: InferenceRequest,
     candidates: readonly Endpoint[],
-    signal: AbortSignal,
+    patience: Patience,
   ): undefined | Promise<void> {
     const hook = this.#producers[index];
     if (hook === undefined) return undefined;
@@ -130,7 +131,7 @@ export class RequestHooks {
       const running = hook.plugin.produce(
         request,
         candidates,
-        budget === undefined ? signal : AbortSignal.any([signal, budget.signal]),
+        budget === undefined ? patience : { signal: AbortSignal.any([patience.signal, budget.signal]) },
       );
       if (running !== undefined) {
         return this.#wait(hook, {

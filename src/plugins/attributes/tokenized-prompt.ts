@@ -29,7 +29,10 @@ export interface TokenizedRequest {
   readonly cacheSalt: string;
 }
 
-/** On the request; written by any token producer, so the producer's name is not part of the choice. */
+/**
+ * On the request until the first byte of the response, whose arrival ends the tokens' validity; written by any token
+ * producer, so the producer's name is not part of the choice.
+ */
 export const TOKENIZED_PROMPT: AttributeKey<TokenizedRequest> = attributeKey(
   'TokenizedPrompt',
   'token-producer',

@@ -34,7 +34,7 @@ class AnthropicParser implements Parser {
     if (!path.endsWith('messages')) {
       throw new RejectionError('bad-request', `unsupported API endpoint: ${path}`);
     }
-    const json = decodeObject(bytes, 'error unmarshaling request body: ');
+    const { json, longTexts } = decodeObject(bytes, 'error unmarshaling request body: ');
     const messages = json['messages'] ?? [];
     if (!Array.isArray(messages)) {
       throw new RejectionError('bad-request', 'error parsing messages request: messages must be an array');
@@ -45,6 +45,7 @@ class AnthropicParser implements Parser {
     return {
       api: 'messages',
       json,
+      longTexts,
       model: textHint(json, 'model'),
       isStreaming: json['stream'] === true,
       maxOutputTokens: limitHint(json, ['max_tokens']),
@@ -96,7 +97,7 @@ function countTokensBody(bytes: Buffer): ParsedBody {
   let model = '';
   let canRewriteModel = true;
   try {
-    model = textHint(decodeObject(bytes, ''), 'model');
+    model = textHint(decodeObject(bytes, '').json, 'model');
   } catch (error) {
     if (!(error instanceof RejectionError)) throw error;
     canRewriteModel = false;
@@ -104,6 +105,7 @@ function countTokensBody(bytes: Buffer): ParsedBody {
   return {
     api: 'opaque',
     json: undefined,
+    longTexts: undefined,
     model,
     isStreaming: false,
     maxOutputTokens: Number.NaN,

@@ -101,13 +101,14 @@ class OpenAiParser implements Parser {
   readonly errorShape = 'openai';
 
   parse(bytes: Buffer, path: string): ParsedBody {
-    const json = decodeObject(bytes, 'error unmarshaling request bodyMap: ');
+    const { json, longTexts } = decodeObject(bytes, 'error unmarshaling request bodyMap: ');
     const rule = ruleOf(path);
     const tokenIds = rule.check(json);
     if (tokenIds === undefined) throw new RejectionError('bad-request', rule.complaint);
     return {
       api: rule.api,
       json,
+      longTexts,
       model: textHint(json, 'model'),
       isStreaming: json['stream'] === true,
       maxOutputTokens: limitHint(json, rule.limits),

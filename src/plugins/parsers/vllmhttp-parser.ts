@@ -15,11 +15,12 @@ class VllmHttpParser implements Parser {
   readonly errorShape = 'openai';
 
   parse(bytes: Buffer): ParsedBody {
-    const json = decodeObject(bytes, '');
+    const { json, longTexts } = decodeObject(bytes, '');
     const sampling = json['sampling_params'];
     return {
       api: 'generate',
       json,
+      longTexts,
       model: textHint(json, 'model'),
       isStreaming: json['stream'] === true,
       maxOutputTokens: isObject(sampling) ? limitHint(sampling, ['max_tokens']) : Number.NaN,

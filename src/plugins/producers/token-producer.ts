@@ -1,6 +1,7 @@
+import { AttributeKey } from '../../framework/attribute.ts';
 import type { JsonObject } from '../../framework/body.ts';
 import { ConfigurationError } from '../../framework/errors.ts';
-import type { DataProducer } from '../../framework/hooks.ts';
+import type { DataProducer, ResponseBodyHook } from '../../framework/hooks.ts';
 import { definePlugin } from '../../framework/plugin.ts';
 import type { InferenceRequest } from '../../framework/request.ts';
 import {
@@ -18,16 +19,20 @@ const MODALITIES: readonly MediaFeature['modality'][] = ['image', 'audio', 'vide
 /** Media of one request that came with token ids; more are not looked at, as a client could send any number. */
 const MAX_FEATURES = 1000;
 
+/** Tokens whose memory is this plugin's to take back. */
+const PACKED = new AttributeKey<TokenizedRequest>('PackedPrompt', 'token-producer');
+
 /**
  * Writes the request as tokens: the ids the client sent, or its text as pseudo-tokens of four bytes. Writes nothing
  * when there are none, or when the request has tokens already.
  * llm-d-router: pkg/epp/framework/plugins/requestcontrol/dataproducer/tokenizer
  */
-class TokenProducer implements DataProducer {
+class TokenProducer implements DataProducer, ResponseBodyHook {
+  readonly #packer = new TokenPacker();
   readonly #text: PromptText;
 
   constructor(settings: EstimateSettings) {
-    this.#text = new PromptText(new TokenPacker(), settings);
+    this.#text = new PromptText(this.#packer, settings);
   }
 
   produce(request: InferenceRequest): void {
@@ -42,6 +47,24 @@ class TokenProducer implements DataProducer {
     if (count === 0) return;
     const tokenized: TokenizedRequest = { prompts, count, cacheSalt: body.cacheSalt };
     request.attributes.set(TOKENIZED_PROMPT, tokenized);
+    request.attributes.set(PACKED, body.tokenIds.length > 0 ? undefined : tokenized);
+  }
+
+  responseStarted(request: InferenceRequest): void {
+    this.#release(request);
+  }
+
+  responseComplete(request: InferenceRequest): void {
+    this.#release(request);
+  }
+
+  /** Tokens serve scheduling; an answer may stream for minutes. */
+  #release(request: InferenceRequest): void {
+    const packed = request.attributes.get(PACKED);
+    if (packed === undefined) return;
+    request.attributes.set(PACKED, undefined);
+    request.attributes.set(TOKENIZED_PROMPT, undefined);
+    for (const prompt of packed.prompts) this.#packer.recycle(prompt);
   }
 }
 
@@ -82,7 +105,7 @@ function list(value: unknown): readonly unknown[] {
 /** `token-producer`. */
 export const tokenProducer = definePlugin({
   type: 'token-producer',
-  kinds: ['producer'],
+  kinds: ['producer', 'response-body'],
   stability: 'beta',
   summary: 'Turns the prompt into tokens for everything that counts or hashes them.',
   aliases: ['tokenizer'],

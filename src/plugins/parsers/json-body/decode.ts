@@ -1,5 +1,6 @@
 import type { JsonObject } from '../../../framework/body.ts';
 import { RejectionError } from '../../../framework/errors.ts';
+import { type LongTexts, outlineJson } from '../../../util/json-outline.ts';
 
 const BYTE_ORDER_MARK = 0xfeff;
 
@@ -8,14 +9,36 @@ export function isObject(value: unknown): value is JsonObject {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
+/** A decoded JSON object. */
+export interface DecodedObject {
+  readonly json: JsonObject;
+  /** Prompt texts that `json` only stands for; undefined when it holds all. */
+  readonly longTexts: LongTexts | undefined;
+}
+
 /**
- * The JSON object that `bytes` holds. A byte order mark is skipped, as Python's servers do. Throws `bad-request`
- * with `prefix` before the reason; the reason names no content.
+ * The JSON object that `bytes` holds, without its long prompt texts: making strings of them would cost more than all
+ * else that is done with a request. A byte order mark is skipped, as Python's servers do. Throws `bad-request` with
+ * `prefix` before the reason; the reason names no content.
  */
-export function decodeObject(bytes: Buffer, prefix: string): JsonObject {
+export function decodeObject(bytes: Buffer, prefix: string): DecodedObject {
+  const outlined = decodeOutline(bytes);
+  if (outlined !== undefined) return outlined;
   const value = decode(bytes, prefix);
-  if (isObject(value)) return value;
+  if (isObject(value)) return { json: value, longTexts: undefined };
   throw new RejectionError('bad-request', `${prefix}must be a JSON object, got ${kindOf(value)}`);
+}
+
+/** Undefined for texts without long prompts, and for those that are no JSON object: the whole text tells why. */
+function decodeOutline(bytes: Buffer): DecodedObject | undefined {
+  const outline = outlineJson(bytes);
+  if (outline === undefined) return undefined;
+  try {
+    const value: unknown = JSON.parse(outline.text);
+    return isObject(value) ? { json: value, longTexts: outline.longTexts } : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 function decode(bytes: Buffer, prefix: string): unknown {

@@ -25,6 +25,7 @@ export class PromptText {
   prompts(body: ParsedBody, headers: Headers): readonly PromptTokens[] {
     const { json } = body;
     if (json === undefined) return [];
+    this.#packer.begin(body.longTexts);
     switch (body.api) {
       case 'completions':
         return this.#texts(json['prompt']);

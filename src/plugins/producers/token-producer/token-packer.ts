@@ -1,9 +1,12 @@
 import { Xxh64 } from '../../../kvcache/xxh64.ts';
+import { BufferPool } from '../../../util/buffer-pool.ts';
+import type { LongTexts } from '../../../util/json-outline.ts';
+import { unescapeJson } from '../../../util/json-unescape.ts';
 import type { MediaFeature, PromptTokens } from '../../attributes/tokenized-prompt.ts';
 
 const INITIAL_BYTES = 65_536;
-/** A buffer that one huge prompt has made larger than this is not kept. */
-const KEPT_BYTES = 4 * 1024 * 1024;
+/** From here on a copy costs more than other memory. */
+const HANDED_OVER_BYTES = 32 * 1024;
 /** Strings up to here are copied by hand: a call into native code costs more. */
 const SHORT_UNITS = 24;
 /** Longer strings are measured first; shorter ones get the 3 bytes a UTF-16 unit may take. */
@@ -18,18 +21,31 @@ const MAX_MEDIA_TOKENS = 1_048_576;
 
 /**
  * Collects a prompt's text as bytes, four to a pseudo-token (little-endian uint32, zeros at the end). Memory is reused
- * from prompt to prompt; `finish` gives out a copy of its own.
+ * from prompt to prompt; what `finish` gives out is the receiver's until it is recycled.
  */
 export class TokenPacker {
   readonly #xxh64 = new Xxh64();
-  #bytes: Buffer = Buffer.allocUnsafeSlow(INITIAL_BYTES);
+  readonly #pool = new BufferPool();
+  #bytes: Buffer = this.#pool.take(INITIAL_BYTES);
   #length = 0;
+  #longTexts: LongTexts | undefined = undefined;
   #mediaTokens = 0;
   #features: MediaFeature[] = [];
 
-  /** Appends the UTF-8 form of `text`. */
+  /** From here on texts that stand for one of `longTexts` mean that one; undefined for no such texts. */
+  begin(longTexts: LongTexts | undefined): void {
+    this.#longTexts = longTexts;
+  }
+
+  /** Appends the UTF-8 form of `text`, or of the long text that it stands for. */
   text(text: string): void {
     const units = text.length;
+    const long = this.#longTexts?.find(text);
+    if (long !== undefined) {
+      this.#reserve(long.length);
+      this.#length = unescapeJson(long, this.#bytes, this.#length);
+      return;
+    }
     if (units <= SHORT_UNITS) {
       this.#reserve(3 * units);
       if (this.#ascii(text)) return;
@@ -93,10 +109,21 @@ export class TokenPacker {
     this.#length = 0;
     this.#mediaTokens = 0;
     if (features.length > 0) this.#features = [];
-    const bytes = length === 0 ? undefined : Buffer.allocUnsafeSlow(length);
-    bytes?.set(this.#bytes.subarray(0, length));
-    if (this.#bytes.length > KEPT_BYTES) this.#bytes = Buffer.allocUnsafeSlow(INITIAL_BYTES);
-    return bytes === undefined ? undefined : { bytes, count: length / 4, features };
+    if (length === 0) return undefined;
+    return { bytes: this.#handOut(length), count: length / 4, features };
+  }
+
+  /** Takes back the memory of a prompt that nobody reads any more. */
+  recycle({ bytes }: PromptTokens): void {
+    if (bytes.length >= HANDED_OVER_BYTES) this.#pool.give(Buffer.from(bytes.buffer));
+  }
+
+  /** Short prompts are copied; the memory of a long one is handed over, and other memory takes its place. */
+  #handOut(length: number): Buffer {
+    const written = this.#bytes.subarray(0, length);
+    if (length < HANDED_OVER_BYTES) return Buffer.from(written);
+    this.#bytes = this.#pool.take(INITIAL_BYTES);
+    return written;
   }
 
   #object(value: object, depth: number): void {
@@ -136,9 +163,9 @@ export class TokenPacker {
   #reserve(bytes: number): void {
     const needed = this.#length + bytes;
     if (needed <= this.#bytes.length) return;
-    // A multiple of 4, so that placeholder tokens can be written as words.
-    const larger = Buffer.allocUnsafeSlow(4 * Math.ceil(Math.max(needed, 2 * this.#bytes.length) / 4));
+    const larger = this.#pool.take(Math.max(needed, 2 * this.#bytes.length));
     larger.set(this.#bytes.subarray(0, this.#length));
+    this.#pool.give(this.#bytes);
     this.#bytes = larger;
   }
 }
