@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { setFlagsFromString } from 'node:v8';
 import { type EndpointPickerConfig, loadConfiguration } from '../config/load.ts';
 import { ConfigurationError } from '../framework/errors.ts';
 import { CATALOGUE } from '../plugins/catalogue.ts';
@@ -7,6 +8,12 @@ import type { CommandIo } from '../util/command-io.ts';
 import { endpointErrors, helpText, parseFlags, type ServeOptions } from './flags.ts';
 import { reportProblems } from './report.ts';
 import { Picker } from './run.ts';
+
+/**
+ * Counts buffers in the heap's growing limit. Without it V8 collects the whole heap whenever 64 MB of buffers have come
+ * and gone, which with long prompts is dozens of times a second: 450 kB prompts then cost 3.4 ms of CPU instead of 1.5 ms.
+ */
+const GC_FLAG = '--external-memory-accounted-in-global-limit';
 
 /** `epp serve`: runs until `io.signal` aborts and everything has drained. Returns the exit status. */
 export async function serveCommand(argv: readonly string[], io: CommandIo): Promise<number> {
@@ -22,6 +29,7 @@ export async function serveCommand(argv: readonly string[], io: CommandIo): Prom
   }
   const { options } = flags;
   try {
+    setFlagsFromString(GC_FLAG);
     const log = createLog(logOptions(options, io), io.clock);
     for (const warning of flags.warnings) log.warn({ warning }, 'flag');
     const config = readConfiguration(options, log);

@@ -59,7 +59,7 @@ describe.skipIf(!hasEnvoy())('answers through Envoy', () => {
     expect(answer.headers['content-type']).toBe('text/event-stream; charset=utf-8');
     expect(answer.body.toString()).toMatch(/data: \[DONE\]\n\n$/);
     const times = answer.chunks.map(({ atMs }) => atMs);
-    expect(times.length).toBeGreaterThan(15);
+    expect(times.length).toBeGreaterThan(5);
     // 30 tokens 20 ms apart: a picker or proxy that collects them would deliver all within a few milliseconds.
     expect((times.at(-1) ?? 0) - (times[0] ?? 0)).toBeGreaterThan(400);
     await expectNothingHeld(simulated.picker);
