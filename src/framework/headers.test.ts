@@ -53,6 +53,14 @@ test('setting a repeated name leaves one entry', () => {
   expect(headers.changedNames).toEqual(['a']);
 });
 
+test('removing each of a set takes all entries of those names and no other', () => {
+  const headers = received(['a', '1'], ['b', '2'], ['a', '3'], ['c', '4']);
+  headers.removeEach(new Set(['a', 'c', 'z']));
+  expect(headers.size).toBe(1);
+  expect(headers.get('b')).toBe('2');
+  expect([...headers.removedNames].sort()).toEqual(['a', 'c']);
+});
+
 test('a name is never both changed and removed, and reads give the last write', () => {
   const step = fc.record({ name: fc.constantFrom('a', 'b', 'c'), value: fc.option(fc.string()) });
   fc.assert(

@@ -50,6 +50,14 @@ export class Headers {
     if (!this.#removed.includes(name)) this.#removed.push(name);
   }
 
+  /** Removes every entry whose name is in `names`, in one pass; recorded like `remove`. */
+  removeEach(names: ReadonlySet<string>): void {
+    for (let i = this.#names.length - 1; i >= 0; i -= 1) {
+      const name = this.#names[i] ?? '';
+      if (names.has(name)) this.remove(name);
+    }
+  }
+
   /** Calls `visit` for every current entry. */
   forEach(visit: (name: string, value: string) => void): void {
     for (let i = 0; i < this.#names.length; i += 1) visit(this.#names[i] ?? '', this.#values[i] ?? '');

@@ -1,7 +1,7 @@
 import type { Headers } from '../framework/headers.ts';
 
 /** Headers only the picker may set; a client's are removed before anything reads them. */
-const ROUTING_HEADERS = [
+const ROUTING_HEADERS: ReadonlySet<string> = new Set([
   'x-gateway-destination-endpoint',
   'x-gateway-destination-endpoint-served',
   'x-gateway-destination-endpoint-subset',
@@ -10,7 +10,7 @@ const ROUTING_HEADERS = [
   'x-data-parallel-host-port',
   'x-data-parallel-rank',
   'x-kv-cache-source-host-port',
-] as const;
+]);
 
 /**
  * Headers by which clients steer the picker, with their deprecated aliases; where both are present the first wins.
@@ -28,6 +28,8 @@ export const CONTROL_HEADERS = {
   droppedReason: ['x-llm-d-request-dropped-reason'],
 } as const;
 
+const CONTROL_NAMES: ReadonlySet<string> = new Set(Object.values(CONTROL_HEADERS).flat());
+
 /** Value of a control header by its table row; undefined when neither name is present. */
 export function controlHeader(headers: Headers, row: keyof typeof CONTROL_HEADERS): string | undefined {
   for (const name of CONTROL_HEADERS[row]) {
@@ -39,12 +41,10 @@ export function controlHeader(headers: Headers, row: keyof typeof CONTROL_HEADER
 
 /** Removes what a client may never set. */
 export function removeRoutingHeaders(headers: Headers): void {
-  for (const name of ROUTING_HEADERS) headers.remove(name);
+  headers.removeEach(ROUTING_HEADERS);
 }
 
 /** Removes what was meant for the picker, before the request goes on. */
 export function removeControlHeaders(headers: Headers): void {
-  for (const names of Object.values(CONTROL_HEADERS)) {
-    for (const name of names) headers.remove(name);
-  }
+  headers.removeEach(CONTROL_NAMES);
 }
