@@ -125,43 +125,33 @@ function identity(bytes: Buffer): Buffer {
 
 function serve(call: Call, open: OpenByteStream): void {
   const stream = new GrpcJsStream(call);
-  const handler = open(stream);
-  call.on('data', (bytes: Buffer) => {
-    if (!stream.hasEnded) handler.message(bytes);
-  });
+  stream.handler = open(stream);
+  call.on('data', (bytes: Buffer) => stream.handler?.message(bytes));
   call.on('end', () => {
     // A reset also ends the readable side; that it was one is told within the same turn.
-    setImmediate(() => {
-      if (!stream.hasEnded) handler.halfClosed();
-    });
+    setImmediate(() => stream.handler?.halfClosed());
   });
-  call.on('drain', () => {
-    if (!stream.hasEnded) handler.drained();
-  });
+  call.on('drain', () => stream.handler?.drained());
   // Emitted after every end, ours included.
-  call.on('cancelled', () => {
-    if (!stream.hasEnded) cancel(stream, handler);
-  });
-  call.on('error', () => {
-    if (!stream.hasEnded) cancel(stream, handler);
-  });
-}
-
-function cancel(stream: GrpcJsStream, handler: ByteStreamHandler): void {
-  stream.hasEnded = true;
-  handler.cancelled();
+  call.on('cancelled', () => stream.cancel());
+  call.on('error', () => stream.cancel());
 }
 
 class GrpcJsStream implements ByteStream {
   readonly #call: Call;
-  hasEnded = false;
+  /**
+   * Undefined once the stream has ended: grpc-js and the collector hold on to a call for a while, and what an exchange
+   * has gathered should not wait with it.
+   */
+  handler: ByteStreamHandler | undefined = undefined;
+  #hasEnded = false;
 
   constructor(call: Call) {
     this.#call = call;
   }
 
   write(message: Uint8Array): boolean {
-    return this.hasEnded || this.#call.write(message);
+    return this.#hasEnded || this.#call.write(message);
   }
 
   pause(): void {
@@ -173,9 +163,18 @@ class GrpcJsStream implements ByteStream {
   }
 
   end(): void {
-    if (this.hasEnded) return;
-    this.hasEnded = true;
+    if (this.#hasEnded) return;
+    this.#hasEnded = true;
+    this.handler = undefined;
     this.#call.end();
     this.#call.resume();
+  }
+
+  /** The peer is gone. */
+  cancel(): void {
+    const { handler } = this;
+    this.#hasEnded = true;
+    this.handler = undefined;
+    handler?.cancelled();
   }
 }
