@@ -128,6 +128,7 @@ function serve(call: Call, open: OpenByteStream): void {
   stream.handler = open(stream);
   call.on('data', (bytes: Buffer) => stream.handler?.message(bytes));
   call.on('end', () => {
+    stream.isReadOut = true;
     // A reset also ends the readable side; that it was one is told within the same turn.
     setImmediate(() => stream.handler?.halfClosed());
   });
@@ -144,6 +145,8 @@ class GrpcJsStream implements ByteStream {
    * has gathered should not wait with it.
    */
   handler: ByteStreamHandler | undefined = undefined;
+  /** Nothing is left to read. */
+  isReadOut = false;
   #hasEnded = false;
 
   constructor(call: Call) {
@@ -167,7 +170,8 @@ class GrpcJsStream implements ByteStream {
     this.#hasEnded = true;
     this.handler = undefined;
     this.#call.end();
-    this.#call.resume();
+    // what the peer still sends must be read for the call to close
+    if (!this.isReadOut) this.#call.resume();
   }
 
   /** The peer is gone. */
