@@ -186,3 +186,20 @@ test('the repository names no path of the machine it was written on and no regis
   const broken = files.filter((file) => /"resolved":\s*"http|\/work\/|\/root\//.test(read(file)));
   expect(broken).toEqual([]);
 });
+
+/** A package of the lock file, as far as it matters here. */
+interface LockedPackage {
+  readonly optionalDependencies?: Readonly<Record<string, string>>;
+}
+
+test('the lock file holds the packages of every platform, without addresses', () => {
+  const lock = JSON.parse(read('package-lock.json')) as { packages: Readonly<Record<string, LockedPackage>> };
+  const names = new Set(Object.keys(lock.packages));
+  const missing = Object.entries(lock.packages).flatMap(([place, { optionalDependencies = {} }]) =>
+    Object.keys(optionalDependencies).filter(
+      (name) => !names.has(`node_modules/${name}`) && !names.has(`${place}/node_modules/${name}`),
+    ),
+  );
+  expect(missing).toEqual([]);
+  expect(read('package-lock.json')).not.toContain('"resolved"');
+});
