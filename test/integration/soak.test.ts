@@ -14,8 +14,11 @@ const CONCURRENCY = 64;
 /** Heap in use after a full collection may grow by this much from 20 % of the way to the end: noise of compiled code. */
 const HEAP_MARGIN_BYTES = 4 << 20;
 
-/** The same for resident memory, which the allocator gives back late. */
-const RESIDENT_MARGIN_BYTES = 48 << 20;
+/** The same for buffers outside the heap. */
+const EXTERNAL_MARGIN_BYTES = 4 << 20;
+
+/** Resident memory also has what the collector and the allocator keep for the next burst: bounded, but not steady. */
+const RESIDENT_MARGIN_BYTES = 128 << 20;
 
 /** Sockets and immediates that happen to be there when the page is written. */
 const RESOURCE_MARGIN = 4;
@@ -30,6 +33,7 @@ const PROMPTS = Array.from({ length: 500 }, (_, i) =>
 /** What the picker's process holds. */
 interface Holdings {
   readonly heapBytes: number;
+  readonly externalBytes: number;
   readonly residentBytes: number;
   /** Sockets, timers and other things that keep an event loop busy, by kind. */
   readonly resources: ReadonlyMap<string, number>;
@@ -103,6 +107,7 @@ async function holdings(picker: PickerProcess): Promise<Holdings> {
   const resources = samples.filter(({ name }) => name === 'nodejs_active_resources');
   return {
     heapBytes: value('nodejs_heap_size_used_bytes'),
+    externalBytes: value('nodejs_external_memory_bytes'),
     residentBytes: value('process_resident_memory_bytes'),
     resources: new Map(resources.map(({ labels, value: count }) => [labels.get('type') ?? '', count])),
   };
@@ -121,14 +126,17 @@ test(`${REQUESTS} requests leave nothing behind`, { timeout: 300_000 }, async ()
   const seconds = (performance.now() - startedMs) / 1000;
   const end = await holdings(picker);
 
-  const [heapMib, residentMib] = (['heapBytes', 'residentBytes'] as const).map(
+  const [heapMib, externalMib, residentMib] = (['heapBytes', 'externalBytes', 'residentBytes'] as const).map(
     (key) => `${(early[key] / MIB).toFixed(1)} MiB at 20 %, ${(end[key] / MIB).toFixed(1)} MiB at the end`,
   );
   console.info(
-    `${REQUESTS} requests in ${seconds.toFixed(1)} s; heap ${heapMib}; resident ${residentMib}; ` +
+    `${REQUESTS} requests in ${seconds.toFixed(1)} s; heap ${heapMib}; buffers ${externalMib}; resident ${residentMib}; ` +
       `resources ${JSON.stringify([...end.resources])}, at 20 % ${JSON.stringify([...early.resources])}`,
   );
   expect(end.heapBytes - early.heapBytes).toBeLessThan(HEAP_MARGIN_BYTES);
+  // the snapshot's own buffers are collected a little after it
+  const buffers = async () => (await picker.total('nodejs_external_memory_bytes')) - early.externalBytes;
+  await expect.poll(buffers, { timeout: 15_000, interval: 100 }).toBeLessThan(EXTERNAL_MARGIN_BYTES);
   expect(end.residentBytes - early.residentBytes).toBeLessThan(RESIDENT_MARGIN_BYTES);
   for (const [kind, count] of end.resources) {
     expect(count, kind).toBeLessThanOrEqual((early.resources.get(kind) ?? 0) + RESOURCE_MARGIN);
