@@ -1,5 +1,6 @@
 import { Chunker } from './body-buffer.ts';
 import { encodeResponse, type ProcessingResponse } from './codec.ts';
+import { streamedBodyBytes, unchangedHeadersBytes } from './hot-replies.ts';
 import { type Direction, type Head, streamedBodyReply } from './messages.ts';
 import type { ByteStream } from './transport/transport.ts';
 
@@ -34,10 +35,17 @@ export class Outbound {
   }
 
   send(message: ProcessingResponse): void {
-    if (this.isMuted) return;
-    if (this.#wire.write(encodeResponse(message)) || this.#isBlocked) return;
-    this.#isBlocked = true;
-    this.#wire.pause();
+    if (!this.isMuted) this.#write(encodeResponse(message));
+  }
+
+  /** Answers headers without changing any. */
+  sendUnchangedHeaders(direction: Direction): void {
+    if (!this.isMuted) this.#write(unchangedHeadersBytes(direction));
+  }
+
+  /** Sends one piece of a body in full duplex mode, at most `CHUNK_BYTES` long. */
+  sendPiece(direction: Direction, body: Uint8Array, endOfStream: boolean): void {
+    if (!this.isMuted) this.#write(streamedBodyBytes(direction, body, endOfStream));
   }
 
   /** Sends `pieces` in chunks, the last with `endsStream`, `head` with the first; then calls `forwarded`. */
@@ -66,6 +74,12 @@ export class Outbound {
     this.#chunker = undefined;
   }
 
+  #write(message: Uint8Array): void {
+    if (this.#wire.write(message) || this.#isBlocked) return;
+    this.#isBlocked = true;
+    this.#wire.pause();
+  }
+
   #pump(): void {
     const chunker = this.#chunker;
     if (chunker === undefined) return;
@@ -73,7 +87,8 @@ export class Outbound {
       if (this.#isBlocked) return;
       const body = chunker.next();
       const endOfStream = this.#endsStream && chunker.remainingBytes === 0;
-      this.send(streamedBodyReply(this.#direction, { body, endOfStream }, this.#head));
+      if (this.#head === undefined) this.sendPiece(this.#direction, body, endOfStream);
+      else this.send(streamedBodyReply(this.#direction, { body, endOfStream }, this.#head));
       this.#head = undefined;
     } while (chunker.remainingBytes > 0);
     this.#chunker = undefined;

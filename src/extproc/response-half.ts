@@ -13,7 +13,6 @@ import {
   plainHead,
   receiveHeaders,
   setHeader,
-  streamedBodyReply,
   trailersReply,
 } from './messages.ts';
 import { servedEndpoint } from './metadata.ts';
@@ -67,7 +66,9 @@ export class ResponseHalf {
     this.response.status = Number(headers.get(':status')) || 0;
     this.response.servedEndpoint = servedEndpoint(metadata);
     if (this.#request !== undefined) this.#stage.headers(this.#request, this.response);
-    this.#outbound.send(headersReply('response', plainHead(headerChanges(headers, []))));
+    const changes = headerChanges(headers, []);
+    if (changes === undefined) this.#outbound.sendUnchangedHeaders('response');
+    else this.#outbound.send(headersReply('response', plainHead(changes)));
     if (message.endOfStream === true) this.#complete();
   }
 
@@ -121,7 +122,7 @@ export class ResponseHalf {
       return;
     }
     if (bytes.length > 0 || isLast) {
-      this.#outbound.send(streamedBodyReply('response', { body: bytes, endOfStream: isLast }, undefined));
+      this.#outbound.sendPiece('response', bytes, isLast);
     }
     this.forwarded();
   }
