@@ -2,9 +2,10 @@ import { RejectionError } from '../framework/errors.ts';
 import type { InferenceRequest } from '../framework/request.ts';
 import type { TerminationCause } from '../framework/response.ts';
 import { bodyMode } from './body-mode.ts';
-import { BODY_SEND_MODE, decodeRequest, type ProcessingRequest } from './codec.ts';
+import { BODY_SEND_MODE, type ProcessingRequest } from './codec.ts';
 import { refusal } from './errors.ts';
 import type { ExchangeServices } from './exchange-services.ts';
+import { readRequest } from './hot-requests.ts';
 import { type Direction, immediateReply } from './messages.ts';
 import { Outbound, type OutboundOwner } from './outbound.ts';
 import { RequestHalf, type RequestOwner } from './request-half.ts';
@@ -48,7 +49,7 @@ export class ExchangeStream implements ByteStreamHandler, OutboundOwner, Request
   message(bytes: Buffer): void {
     if (this.#isClosed) return;
     try {
-      this.#dispatch(decodeRequest(bytes));
+      this.#dispatch(readRequest(bytes));
     } catch (error) {
       this.failed(error);
     }
