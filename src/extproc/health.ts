@@ -147,6 +147,7 @@ function loadMessages(): HealthMessages {
 
 /** One question, one answer. */
 class Unary implements ByteStreamHandler {
+  readonly isComplete = false;
   readonly #stream: ByteStream;
   readonly #answer: (bytes: Buffer) => Buffer;
 
@@ -171,6 +172,7 @@ class Unary implements ByteStreamHandler {
 
 /** One `Watch` stream: the status at once, then every change. */
 class Watcher implements ByteStreamHandler {
+  readonly isComplete = false;
   readonly #stream: ByteStream;
   readonly #health: HealthService;
   #service = '';

@@ -85,6 +85,10 @@ export class ExchangeStream implements ByteStreamHandler, OutboundOwner, Request
     return true;
   }
 
+  get isComplete(): boolean {
+    return this.#responseHalf.response.cause !== '';
+  }
+
   get wantsDecision(): boolean {
     return this.#responseHalf.response.cause === '' && !this.#isBypassed;
   }

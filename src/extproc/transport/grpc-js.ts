@@ -130,7 +130,8 @@ function serve(call: Call, open: OpenByteStream): void {
   call.on('end', () => {
     stream.isReadOut = true;
     // A reset also ends the readable side; that it was one is told within the same turn.
-    setImmediate(() => stream.handler?.halfClosed());
+    if (stream.handler?.isComplete === true) stream.handler.halfClosed();
+    else setImmediate(() => stream.handler?.halfClosed());
   });
   call.on('drain', () => stream.handler?.drained());
   // Emitted after every end, ours included.

@@ -19,6 +19,8 @@ export interface ByteStream {
 
 /** The incoming side of one gRPC stream. Calls never overlap; the handler must not throw. */
 export interface ByteStreamHandler {
+  /** Nothing more is expected: that the peer sends no more and that it is gone are the same now. */
+  readonly isComplete: boolean;
   /** One whole message. The receiver may keep the bytes and must not change them. */
   message(bytes: Buffer): void;
   /** The peer sends no more; it still reads. */
