@@ -84,6 +84,15 @@ class RequestRecord {
 
 const RECORD = new AttributeKey<RequestRecord>('RequestRecord', 'telemetry');
 
+/** The cells of the latest request, and what they belong to. */
+interface LastCells {
+  readonly model: string;
+  readonly targetModel: string;
+  readonly fairnessId: string;
+  readonly priority: number;
+  readonly cells: RequestCells | undefined;
+}
+
 /**
  * Counts requests on their way. Each method is called at one place: `scheduled` or `rejected` by the request stage,
  * `chunkFollowed` and `completed` by the response stage; `completed` once for every request, however it ended.
@@ -92,6 +101,7 @@ export class RequestMetrics {
   readonly #registry: MetricRegistry;
   readonly #clock: Clock;
   readonly #combinations = new Map<string, RequestCells>();
+  #last: LastCells = { model: '', targetModel: '', fairnessId: '', priority: 0, cells: undefined };
   readonly #requestProcessing: HistogramCell;
   readonly #responseProcessing: HistogramCell;
   /** By hundreds: index 2 is `2xx`. */
@@ -173,7 +183,25 @@ export class RequestMetrics {
     return record;
   }
 
+  /** Most requests are like the one before them. */
   #cells(request: InferenceRequest): RequestCells {
+    const { body, targetModel, fairnessId, priority } = request;
+    const last = this.#last;
+    if (
+      last.model === body.model &&
+      last.targetModel === targetModel &&
+      last.fairnessId === fairnessId &&
+      last.priority === priority &&
+      last.cells !== undefined
+    ) {
+      return last.cells;
+    }
+    const cells = this.#lookUp(request);
+    this.#last = { model: body.model, targetModel, fairnessId, priority, cells };
+    return cells;
+  }
+
+  #lookUp(request: InferenceRequest): RequestCells {
     const labels = {
       model_name: this.#registry.admit('model', request.body.model),
       target_model_name: this.#registry.admit('model', request.targetModel),
