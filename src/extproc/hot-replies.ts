@@ -2,7 +2,7 @@ import type { Direction } from './messages.ts';
 
 /**
  * The replies that nearly every message gets, written without the message objects and conversions of `codec.ts`, which
- * is the oracle of the tests: a body chunk costs 0.4 µs here and 2.5 µs there.
+ * is the oracle of the tests: a chunk of 200 bytes costs 0.05 µs here and 0.57 µs there.
  */
 
 /** Tags: field number << 3 | 2 (length-delimited), and | 0 for the flag; all fit one byte. */
