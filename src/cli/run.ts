@@ -180,10 +180,7 @@ export class Picker {
         inFlight,
         endpoints: () => store.endpoints,
         priorityOf: (objective) => store.objective(objective),
-        admit: (request, candidates) => {
-          refreshLoadViews(candidates, clock.nowMs(), options.metricsStalenessThresholdMs);
-          gate.admit(request, candidates);
-        },
+        admit: (request, candidates) => gate.admit(request, candidates),
         schedule: (request) => {
           refreshLoadViews(request.candidates, clock.nowMs(), options.metricsStalenessThresholdMs);
           return scheduler.schedule(request);
