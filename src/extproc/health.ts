@@ -156,8 +156,8 @@ class Unary implements ByteStreamHandler {
     this.#answer = answer;
   }
 
-  message(bytes: Buffer): void {
-    this.#stream.write(this.#answer(bytes));
+  message(bytes: Buffer, start: number, end: number): void {
+    this.#stream.write(this.#answer(bytes.subarray(start, end)));
     this.#stream.end();
   }
 
@@ -183,8 +183,8 @@ class Watcher implements ByteStreamHandler {
     this.#health = health;
   }
 
-  message(bytes: Buffer): void {
-    this.#service = this.#health.serviceName(bytes);
+  message(bytes: Buffer, start: number, end: number): void {
+    this.#service = this.#health.serviceName(bytes.subarray(start, end));
     this.#health.watch(this);
     this.refresh();
   }

@@ -2,7 +2,7 @@ import { setFlagsFromString } from 'node:v8';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { decision } from '../../test/support/exchange-stages.ts';
-import { FakeExchange, settle } from '../../test/support/exchange-wire.ts';
+import { deliver, FakeExchange, settle } from '../../test/support/exchange-wire.ts';
 import { RejectionError } from '../framework/errors.ts';
 import { BODY_SEND_MODE, encodeRequest, type ProcessingRequest } from './codec.ts';
 import type { Decision } from './exchange.ts';
@@ -205,7 +205,7 @@ describe('something fails', () => {
   test('a message that is none: 500, and the end after it', () => {
     const exchange = new FakeExchange();
     exchange.send(HEADERS);
-    exchange.stream.message(Buffer.from([0xff, 0xff, 0xff]));
+    deliver(exchange.stream, Buffer.from([0xff, 0xff, 0xff]));
     expect(exchange.take()).toEqual(['immediate 500 epp_internal']);
     expect(exchange.stages.causes).toEqual(['error']);
     expect(exchange.wire.hasEnded).toBe(true);
@@ -215,7 +215,7 @@ describe('something fails', () => {
     const exchange = new FakeExchange();
     for (const message of FULL_EXCHANGE) exchange.send(message);
     exchange.take();
-    exchange.stream.message(Buffer.from([0xff, 0xff, 0xff]));
+    deliver(exchange.stream, Buffer.from([0xff, 0xff, 0xff]));
     expect(exchange.take()).toEqual([]);
     expect(exchange.wire.hasEnded).toBe(true);
     expect(exchange.stages.causes).toEqual(['natural']);
@@ -224,7 +224,7 @@ describe('something fails', () => {
   test('a part of an unknown kind is skipped', () => {
     const exchange = new FakeExchange();
     exchange.send(HEADERS).send({});
-    exchange.stream.message(Buffer.from([0xfa, 0x01, 0x02, 0x08, 0x01]));
+    deliver(exchange.stream, Buffer.from([0xfa, 0x01, 0x02, 0x08, 0x01]));
     expect(exchange.send(BODY).take().at(-1)).toBe('requestBody "ab" eos');
   });
 });
@@ -370,12 +370,12 @@ test('any order of messages: no throw, at most one end, nothing after the end', 
               },
             };
       for (const next of steps) {
-        if (next instanceof Uint8Array) exchange.stream.message(Buffer.from(next));
+        if (next instanceof Uint8Array) deliver(exchange.stream, next);
         else if (next === 'halfClosed') exchange.stream.halfClosed();
         else if (next === 'cancelled') exchange.stream.cancelled();
         else if (next === 'drained') exchange.stream.drained();
         else if (next === 'evict') exchange.stream.evict(new RejectionError('unavailable', 'stop'));
-        else if (typeof next === 'object') exchange.stream.message(encodeRequest({ ...next, ...config }));
+        else if (typeof next === 'object') deliver(exchange.stream, encodeRequest({ ...next, ...config }));
       }
       exchange.stream.cancelled();
       expect(exchange.stages.causes.length).toBe(exchange.stages.requests.length);

@@ -46,10 +46,10 @@ export class ExchangeStream implements ByteStreamHandler, OutboundOwner, Request
     this.#responseHalf = new ResponseHalf(services.responseStage, this.#outbound, this);
   }
 
-  message(bytes: Buffer): void {
+  message(bytes: Buffer, start: number, end: number): void {
     if (this.#isClosed) return;
     try {
-      this.#dispatch(readRequest(bytes));
+      this.#dispatch(readRequest(bytes.subarray(start, end)));
     } catch (error) {
       this.failed(error);
     }

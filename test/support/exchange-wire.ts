@@ -26,6 +26,10 @@ export class FakeWire implements ByteStream {
     return this.room > 0;
   }
 
+  writeAround(before: Uint8Array, beforeBytes: number, body: Uint8Array, after: Uint8Array): boolean {
+    return this.write(Buffer.concat([before.subarray(0, beforeBytes), body, after]));
+  }
+
   pause(): void {
     this.isPaused = true;
   }
@@ -65,7 +69,7 @@ export class FakeExchange {
 
   /** The data plane sends `message`. */
   send(message: ProcessingRequest): this {
-    this.stream.message(encodeRequest(message));
+    deliver(this.stream, encodeRequest(message));
     return this;
   }
 
@@ -73,6 +77,12 @@ export class FakeExchange {
   take(): string[] {
     return this.wire.written.splice(0).map(brief);
   }
+}
+
+/** Hands over `bytes` as a transport does that finds a message in the middle of what it read. */
+export function deliver(stream: ExchangeStream, bytes: Uint8Array): void {
+  const read = Buffer.concat([Buffer.from([0xff]), bytes, Buffer.from([0xff, 0xff])]);
+  stream.message(read, 1, 1 + bytes.length);
 }
 
 /** Lets promise callbacks run. */

@@ -126,7 +126,7 @@ function identity(bytes: Buffer): Buffer {
 function serve(call: Call, open: OpenByteStream): void {
   const stream = new GrpcJsStream(call);
   stream.handler = open(stream);
-  call.on('data', (bytes: Buffer) => stream.handler?.message(bytes));
+  call.on('data', (bytes: Buffer) => stream.handler?.message(bytes, 0, bytes.length));
   call.on('end', () => {
     stream.isReadOut = true;
     // A reset also ends the readable side; that it was one is told within the same turn.
@@ -156,6 +156,15 @@ class GrpcJsStream implements ByteStream {
 
   write(message: Uint8Array): boolean {
     return this.#hasEnded || this.#call.write(message);
+  }
+
+  writeAround(before: Uint8Array, beforeBytes: number, body: Uint8Array, after: Uint8Array): boolean {
+    if (this.#hasEnded) return true;
+    const message = Buffer.allocUnsafe(beforeBytes + body.length + after.length);
+    message.set(before.subarray(0, beforeBytes));
+    message.set(body, beforeBytes);
+    message.set(after, beforeBytes + body.length);
+    return this.#call.write(message);
   }
 
   pause(): void {

@@ -10,6 +10,11 @@ export interface ByteStream {
    * message is taken all the same, `drained` follows. Ignored after `end` and after `cancelled`.
    */
   write(message: Uint8Array): boolean;
+  /**
+   * Queues one message given in three parts, so that a body need not be copied to have something put around it:
+   * `before[0, beforeBytes)`, `body`, `after`. `before` and `after` may be used again at once. Else as `write`.
+   */
+  writeAround(before: Uint8Array, beforeBytes: number, body: Uint8Array, after: Uint8Array): boolean;
   /** No `message` and no `halfClosed` until `resume`; what the peer sends waits, in the end at the peer. */
   pause(): void;
   resume(): void;
@@ -21,8 +26,8 @@ export interface ByteStream {
 export interface ByteStreamHandler {
   /** Nothing more is expected: that the peer sends no more and that it is gone are the same now. */
   readonly isComplete: boolean;
-  /** One whole message. The receiver may keep the bytes and must not change them. */
-  message(bytes: Buffer): void;
+  /** One whole message, `bytes[start, end)`. The receiver may keep the bytes and must not change them. */
+  message(bytes: Buffer, start: number, end: number): void;
   /** The peer sends no more; it still reads. */
   halfClosed(): void;
   /** The stream was reset or its connection lost, also while paused. Last call, at most once. */
