@@ -136,9 +136,9 @@ export class HpackDecoder {
       throw new HpackError('size update after a field, or one too many');
     const index = this.#integer(bytes, start, end, isIndexed ? INCREMENTAL_PREFIX : UNINDEXED_PREFIX);
     if (!isIndexed && this.#leftBytes < 0) {
-      if (index === 0) this.#at += this.#length(bytes, end);
+      if (index === 0) this.#skipString(bytes, end);
       else this.#nameAt(index);
-      this.#at += this.#length(bytes, end);
+      this.#skipString(bytes, end);
       return;
     }
     const name = index === 0 ? this.#string(bytes, end) : this.#nameAt(index);
@@ -164,6 +164,11 @@ export class HpackDecoder {
     const decoded = this.#huffman.decode(bytes, start, start + length);
     if (decoded < 0) throw new HpackError('Huffman string with EOS or wrong padding');
     return latin1(this.#huffman.scratch, 0, decoded);
+  }
+
+  #skipString(bytes: Uint8Array, end: number): void {
+    const length = this.#length(bytes, end);
+    this.#at += length;
   }
 
   /** Length of the string literal at `#at`, all of which is there; `#at` is its first byte then. */
