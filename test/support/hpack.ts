@@ -59,11 +59,14 @@ export function huffmanEncode(text: string): Buffer {
   return packBits(huffmanBits(Buffer.from(text, 'latin1')));
 }
 
-/** Latin1 text as a string literal (RFC 7541 §5.2) of fewer than 16,510 bytes. */
+/** Latin1 text as a string literal (RFC 7541 §5.2). */
 export function stringLiteral(text: string, coding: 'raw' | 'huffman'): Buffer {
   const bytes = coding === 'raw' ? Buffer.from(text, 'latin1') : huffmanEncode(text);
   const flag = coding === 'raw' ? 0 : 0x80;
-  const rest = bytes.length - 0x7f;
-  if (rest < 0) return Buffer.concat([Buffer.of(flag | bytes.length), bytes]);
-  return Buffer.concat([Buffer.of(flag | 0x7f, (rest & 0x7f) | 0x80, rest >> 7), bytes]);
+  if (bytes.length < 0x7f) return Buffer.concat([Buffer.of(flag | bytes.length), bytes]);
+  const length = [flag | 0x7f];
+  let rest = bytes.length - 0x7f;
+  for (; rest >= 0x80; rest >>= 7) length.push((rest & 0x7f) | 0x80);
+  length.push(rest);
+  return Buffer.concat([Buffer.from(length), bytes]);
 }

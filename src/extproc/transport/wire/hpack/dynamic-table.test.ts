@@ -45,6 +45,14 @@ test.each([0, 1, 31, 32])('dynamic-table: of %i bytes holds no field with a name
   expect([table.entries, table.bytes]).toEqual([0, 0]);
 });
 
+test('dynamic-table: holds as many empty fields as its bytes allow, each slot of the ring in use', () => {
+  const table = new DynamicTable(1024);
+  for (let i = 0; i < 100; i += 1) table.insert('', '');
+  expect([table.entries, table.bytes]).toEqual([32, 1024]);
+  table.insert('a', '');
+  expect([table.entries, table.bytes, table.name(1)]).toEqual([31, 993, 'a']);
+});
+
 test('dynamic-table: behaves as a list that is cut at its size', () => {
   const text = fc.string({ unit: 'binary-ascii', maxLength: 40 });
   const steps = fc.array(
