@@ -2,6 +2,10 @@ import type { Extractor, PollSource } from '../framework/data-source.ts';
 import type { Endpoint } from '../framework/endpoint.ts';
 import type { CounterCell } from '../framework/instruments.ts';
 import type { Named } from '../framework/plugin.ts';
+import { pollCostMs } from './pace.ts';
+
+/** Bytes of a page that nobody has seen yet. */
+const USUAL_PAGE_BYTES = 50_000;
 
 /** A source with its extractors, as `data/runtime.ts` checked them. */
 export interface PollBinding {
@@ -29,7 +33,9 @@ export class PollEntry {
   startedMs = Number.NEGATIVE_INFINITY;
   /** Last poll that succeeded and told something; at first, when the entry was made. */
   lastGoodMs: number;
-  /** Failures since then. */
+  /** Estimated CPU time of a poll. */
+  costMs = pollCostMs(USUAL_PAGE_BYTES);
+  /** Failures since the last good poll. */
   failures = 0;
   /** No poll has ended; the first one decides the phase. */
   isFirst = true;

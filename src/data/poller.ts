@@ -4,7 +4,7 @@ import type { EndpointObserver } from '../framework/hooks.ts';
 import type { Log } from '../framework/log.ts';
 import type { CancelTimer, Clock } from '../util/clock.ts';
 import type { Rng } from '../util/rng.ts';
-import { Pace } from './pace.ts';
+import { Pace, pollCostMs } from './pace.ts';
 import { type PollBinding, PollEntry } from './poll-entry.ts';
 
 /** Granularity of the timetable: fine enough to spread the polls of a 50 ms interval, and 100 wake-ups cost nothing. */
@@ -13,8 +13,23 @@ const TICK_MS = 10;
 /** A poll that takes longer is given up (llm-d-router: pkg/epp/datalayer, one second as well). */
 const POLL_TIMEOUT_MS = 1_000;
 
-/** Longest pause after failures; with the jitter of 20 % a server that is back is noticed within a second. */
-const MAX_BACK_OFF_MS = 800;
+/** Longest pause after failures; with the jitter of 20 % and ticks a server that is back is noticed within a second. */
+const MAX_BACK_OFF_MS = 780;
+
+/**
+ * Polls begun in one tick, so that a thousand that are due at once, as at the start and after a stall, do not keep the
+ * event loop busy for 100 ms. Twice what the share of the core allows over time.
+ */
+const MAX_POLLS_PER_TICK = 50;
+
+/** Ticks after which the cost of all polls is reckoned again. */
+const WEIGH_TICKS = 10;
+
+/** An idle pool is looked at every fifth tick: five polls at a time cost half as much as five alone. */
+const IDLE_TICKS = 5;
+
+/** Intervals this much longer than planned are worth a line in the log. */
+const NOTABLE_CROWDING = 1.2;
 
 /** Least time between two polls that are asked for outside the timetable. */
 const MIN_GAP_MS = 25;
@@ -51,6 +66,15 @@ export class Poller implements EndpointObserver {
   readonly #byEndpoint = new Map<Endpoint, readonly PollEntry[]>();
   #cancelTimer: CancelTimer | undefined;
   #isClosed = false;
+  #ticks = 0;
+  /** Polls begun since the last tick. */
+  #begun = 0;
+  /** Where the scan over the entries goes on, so that those at the end get their turn too. */
+  #cursor = 0;
+  /** More polls were due than one tick may begin. */
+  #isBehind = false;
+  /** The log says that intervals are longer than planned. */
+  #isLoggedCrowded = false;
   /** Called when a first poll has ended. */
   readonly #waiting = new Set<() => void>();
 
@@ -64,7 +88,7 @@ export class Poller implements EndpointObserver {
   start(): void {
     const nowMs = this.#clock.nowMs();
     this.#cancelTimer ??= this.#clock.every(TICK_MS, () => this.#tick());
-    for (const entry of this.#entries) if (entry.dueMs <= nowMs) this.#poll(entry, nowMs);
+    for (const entry of this.#entries) this.#pollIfDue(entry, nowMs);
   }
 
   /** Resolves when each entry that is there has been polled once, well or not, and at the latest after `waitMs`. */
@@ -109,7 +133,7 @@ export class Poller implements EndpointObserver {
     this.#byEndpoint.set(endpoint, entries);
     this.#entries.push(...entries);
     if (this.#cancelTimer === undefined) return;
-    for (const entry of entries) this.#poll(entry, nowMs);
+    for (const entry of entries) this.#pollIfDue(entry, nowMs);
   }
 
   /** Nothing is written to the endpoint after this. */
@@ -151,6 +175,7 @@ export class Poller implements EndpointObserver {
     if (entry.isRemoved) return;
     const { binding, endpoint } = entry;
     const nowMs = this.#clock.nowMs();
+    entry.costMs = pollCostMs(page.length);
     this.#options.listener.pollSucceeded(endpoint, binding.index, entry.startedMs);
     let isTold = binding.extractors.length === 0;
     let reason = '';
@@ -184,11 +209,45 @@ export class Poller implements EndpointObserver {
 
   #tick(): void {
     const nowMs = this.#clock.nowMs();
-    if (this.#pace.tick(nowMs)) this.#spread(nowMs);
-    for (const entry of this.#entries) {
-      if (entry.dueMs <= nowMs) this.#poll(entry, nowMs);
-      else if (entry.deadlineMs <= nowMs) this.#giveUp(entry);
+    this.#begun = 0;
+    this.#ticks += 1;
+    const isWoken = this.#pace.tick(nowMs);
+    if (isWoken || this.#ticks % WEIGH_TICKS === 0) this.#weigh();
+    if (isWoken) this.#spread(nowMs);
+    if (this.#pace.isIdle && !this.#isBehind && this.#ticks % IDLE_TICKS !== 0) return;
+    this.#isBehind = false;
+    const entries = this.#entries;
+    const start = this.#cursor < entries.length ? this.#cursor : 0;
+    for (let i = 0; i < entries.length; i += 1) {
+      const at = start + i < entries.length ? start + i : start + i - entries.length;
+      const entry = entries[at];
+      if (entry === undefined) return; // a poll that ended at once took an endpoint with it
+      if (entry.dueMs <= nowMs) {
+        if (this.#begun < MAX_POLLS_PER_TICK) this.#poll(entry, nowMs);
+        else if (!this.#isBehind) {
+          this.#isBehind = true;
+          this.#cursor = at;
+        }
+      } else if (entry.deadlineMs <= nowMs) this.#giveUp(entry);
     }
+  }
+
+  /** Reckons what all polls cost; those that fail are rare and cost little. */
+  #weigh(): void {
+    const pace = this.#pace;
+    let share = 0;
+    for (const { failures, costMs, binding } of this.#entries) {
+      if (failures === 0) share += costMs / pace.plannedMs(binding.periodMs);
+    }
+    pace.weigh(share);
+    const isCrowded = pace.crowding > (this.#isLoggedCrowded ? 1 : NOTABLE_CROWDING);
+    if (isCrowded === this.#isLoggedCrowded) return;
+    this.#isLoggedCrowded = isCrowded;
+    const fields = { endpoints: this.#byEndpoint.size, intervalMs: Math.round(this.intervalMs) };
+    const message = isCrowded
+      ? 'endpoints are polled less often than configured: together their pages take too much CPU'
+      : 'endpoints are polled as often as configured again';
+    this.#options.log.info(fields, message);
   }
 
   /** The pool was idle and is no more: everything that works is polled within one interval, not all at once. */
@@ -202,7 +261,15 @@ export class Poller implements EndpointObserver {
     }
   }
 
+  /** Polls an entry that is due, unless this tick has begun enough; then a later one does. */
+  #pollIfDue(entry: PollEntry, nowMs: number): void {
+    if (entry.dueMs > nowMs) return;
+    if (this.#begun < MAX_POLLS_PER_TICK) this.#poll(entry, nowMs);
+    else this.#isBehind = true;
+  }
+
   #poll(entry: PollEntry, nowMs: number): void {
+    this.#begun += 1;
     entry.plannedMs = entry.dueMs;
     entry.dueMs = Number.POSITIVE_INFINITY;
     entry.startedMs = nowMs;
