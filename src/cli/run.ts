@@ -216,7 +216,7 @@ export class Picker {
       requestStage,
       responseStage,
       options: exchangeOptions(options),
-      createTransport: createTransport(options.transport),
+      createTransport: createTransport(options.transport, clock, log.component('transport')),
       health: () => ({
         isLive: true,
         isProtocolSupported: true,

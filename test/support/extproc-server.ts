@@ -2,6 +2,7 @@ import type { ExchangeOptions } from '../../src/extproc/exchange-services.ts';
 import type { HealthInputs } from '../../src/extproc/health.ts';
 import { defaultMaxReceiveBytes, ExtProcServer, type TlsSettings } from '../../src/extproc/server.ts';
 import { GrpcJsTransport } from '../../src/extproc/transport/grpc-js.ts';
+import { WireTransport } from '../../src/extproc/transport/wire/transport.ts';
 import { type Clock, systemClock } from '../../src/util/clock.ts';
 import { RecordingInstruments, RecordingLog } from './builders.ts';
 import { FakeStages } from './exchange-stages.ts';
@@ -26,6 +27,8 @@ export interface TestServerOptions {
   readonly countsStreams?: boolean;
   readonly health?: () => HealthInputs;
   readonly clock?: Clock;
+  /** Default: `TEST_TRANSPORT`. */
+  readonly transport?: 'wire' | 'grpc-js';
 }
 
 /** A real server over fake stages. */
@@ -67,7 +70,10 @@ export async function startExtProcServer(options: TestServerOptions = {}): Promi
       log,
       options: exchange,
       instruments,
-      createTransport: (transport) => new GrpcJsTransport(transport),
+      createTransport: (transport) =>
+        options.transport === 'wire'
+          ? new WireTransport(transport, options.clock ?? systemClock, log)
+          : new GrpcJsTransport(transport),
       health: options.health ?? (() => HEALTHY),
     },
   );

@@ -220,7 +220,7 @@ export const FLAGS = [
     name: 'transport',
     key: 'transport',
     kind: 'choice',
-    choices: ['grpc-js'],
+    choices: ['wire', 'grpc-js'],
     default: 'grpc-js',
     section: 'Serving',
     doc: 'Implementation of HTTP/2 under the ext-proc service.',

@@ -1,0 +1,37 @@
+import { ConnectionError, ERROR } from './frames.ts';
+
+/** What a peer may cause without sending a request, and what each second forgives. */
+const LIMITS = {
+  /** SETTINGS, PING, PRIORITY, unknown and empty frames, updates and resets of streams that are gone. */
+  idle: { perSecond: 10_000, what: 'frames without use' },
+  /**
+   * Streams that the peer itself broke off. A data plane resets the stream of every client that leaves, and some
+   * that of every exchange, so this is far beyond what one of its workers can send.
+   */
+  reset: { perSecond: 50_000, what: 'streams reset' },
+  /** Streams broken off before a byte of content: what a rapid reset attack consists of (CVE-2023-44487). */
+  'empty reset': { perSecond: 2000, what: 'streams reset at once' },
+} as const;
+
+type Kind = keyof typeof LIMITS;
+
+/** Counts on one connection what costs a server more than its peer (RFC 9113, section 10.5). */
+export class FloodGuard {
+  readonly #counts: Record<Kind, number> = { idle: 0, reset: 0, 'empty reset': 0 };
+
+  /** Throws `ConnectionError` when it is too much. */
+  count(kind: Kind): void {
+    this.#counts[kind] += 1;
+    const { perSecond, what } = LIMITS[kind];
+    if (this.#counts[kind] > perSecond) {
+      throw new ConnectionError(ERROR.ENHANCE_YOUR_CALM, `more than ${perSecond} ${what} a second`);
+    }
+  }
+
+  /** Once a second. */
+  forgive(): void {
+    this.#counts.idle = 0;
+    this.#counts.reset = 0;
+    this.#counts['empty reset'] = 0;
+  }
+}
