@@ -71,6 +71,7 @@ export class WireConnection implements FrameSink, StreamOwner {
   #toGrantBytes = 0;
   /** Stream of the DATA frame being read. */
   #current: WireStream | undefined = undefined;
+  #isEmpty = false;
   #isInTurn = false;
   #isScheduled = false;
   #isReading = true;
@@ -204,8 +205,8 @@ export class WireConnection implements FrameSink, StreamOwner {
       stream.reset(ERROR.FLOW_CONTROL_ERROR);
       return;
     }
-    if (frameBytes === 0) this.#guard.count('idle');
     stream.consumedBytes += frameBytes;
+    this.#isEmpty = frameBytes === 0;
     this.#current = stream;
   }
 
@@ -217,8 +218,12 @@ export class WireConnection implements FrameSink, StreamOwner {
     const stream = this.#current;
     this.#current = undefined;
     if (stream === undefined) return;
-    if (isLast) stream.peerEnded();
-    else this.#grantStream(stream);
+    if (isLast) {
+      stream.peerEnded();
+      return;
+    }
+    if (this.#isEmpty) this.#guard.count('idle');
+    this.#grantStream(stream);
   }
 
   frame(type: number, flags: number, streamId: number, bytes: Buffer, start: number, end: number): void {
