@@ -8,12 +8,15 @@ import { setTimeout as sleep } from 'node:timers/promises';
 /** Unit of the times in `/proc/PID/stat`; 100 a second on every Linux that Node.js runs on. */
 const MS_PER_TICK = 10;
 const START_TIMEOUT_MS = 20_000;
+const ANSWER_TIMEOUT_MS = 30_000;
 
 /** What a process has used. */
 export interface Usage {
   /** User and system time of all threads. */
   readonly cpuMs: number;
   readonly residentBytes: number;
+  /** Most that was ever resident; where the system does not tell, what is resident. */
+  readonly peakBytes: number;
 }
 
 /** A Node.js program started by the benchmark; it ends with this object, and with this process. */
@@ -24,10 +27,12 @@ export class Program implements AsyncDisposable {
   #complaint = '';
   readonly #exited: Promise<unknown>;
 
-  /** `args`: a script of the repository and its arguments. */
-  constructor(args: readonly string[]) {
+  /** `args`: a script of the repository and its arguments; `nodeArgs`: options of Node.js itself. */
+  constructor(args: readonly string[], nodeArgs: readonly string[] = []) {
     this.#what = args[0] ?? '';
-    this.#child = spawn(process.execPath, args, { stdio: ['ignore', 'ignore', 'pipe', 'ipc'] });
+    this.#child = spawn(process.execPath, [...nodeArgs, ...args], {
+      stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
+    });
     this.#child.stderr?.on('data', (bytes: Buffer) => {
       this.#complaint = (this.#complaint + bytes.toString()).slice(-2000);
     });
@@ -65,8 +70,16 @@ export class Program implements AsyncDisposable {
     }
   }
 
+  /** Asks for something; resolves with the message that names `event`. */
+  async ask<T>(question: string, event: string): Promise<T> {
+    const answer = this.event<T>(event, ANSWER_TIMEOUT_MS);
+    this.tell(question);
+    return await answer;
+  }
+
+  /** Sends a message that nothing is expected to answer. */
   tell(message: string): void {
-    this.#child.send(message);
+    if (this.#child.connected) this.#child.send(message);
   }
 
   /** Resolves when something listens at `port`. */
@@ -105,6 +118,7 @@ function linuxUsage(pid: number): Usage {
   return {
     cpuMs: (Number(fields[11]) + Number(fields[12])) * MS_PER_TICK,
     residentBytes: Number(/^VmRSS:\s+(\d+) kB/m.exec(status)?.[1] ?? Number.NaN) * 1024,
+    peakBytes: Number(/^VmHWM:\s+(\d+) kB/m.exec(status)?.[1] ?? Number.NaN) * 1024,
   };
 }
 
@@ -116,7 +130,8 @@ function portableUsage(pid: number): Usage {
     .trim()
     .split(/\s+/);
   const seconds = time.split(':').reduce((sum, part) => sum * 60 + Number(part), 0);
-  return { cpuMs: seconds * 1000, residentBytes: Number(kilobytes) * 1024 };
+  const residentBytes = Number(kilobytes) * 1024;
+  return { cpuMs: seconds * 1000, residentBytes, peakBytes: residentBytes };
 }
 
 /** Ports nobody listens on. */

@@ -1,9 +1,11 @@
 import { once } from 'node:events';
-import { connect } from 'node:net';
+import { connect, type Socket } from 'node:net';
 import process from 'node:process';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { connect as connectTls } from 'node:tls';
 import { PROCESS_PATH } from '../../src/extproc/codec.ts';
 import { describeOptions, parseOptions } from '../../src/util/command-options.ts';
+import { callHeaderBlocks } from './frames.ts';
 import { GrpcConnection } from './grpc-connection.ts';
 import { prepare } from './messages.ts';
 import { endWithParent, report } from './report.ts';
@@ -14,8 +16,9 @@ const OPTIONS = {
     type: 'string',
     default: '127.0.0.1:9002',
     value: 'HOST:PORT',
-    doc: 'Plaintext ext-proc server.',
+    doc: 'Ext-proc server.',
   },
+  tls: { type: 'boolean', default: false, doc: 'Talk TLS; the certificate is not verified.' },
   connections: { type: 'integer', default: 1, min: 1, doc: 'Connections to spread requests over.' },
   'in-flight': {
     type: 'integer',
@@ -39,16 +42,29 @@ const OPTIONS = {
     min: 1,
     doc: 'Requests of a conversation, each longer by the prompt size.',
   },
+  hold: {
+    type: 'integer',
+    default: 0,
+    min: 0,
+    doc: 'Instead of measuring: keep that many requests open after the first chunk of their responses.',
+  },
   'warm-up-s': { type: 'number', default: 2, min: 0, doc: 'Time before measuring.' },
   'duration-s': { type: 'number', default: 5, min: 0.1, doc: 'Time measured.' },
   help: { type: 'boolean', default: false, doc: 'Show this text.' },
 } as const;
 
-async function open(target: string): Promise<GrpcConnection> {
+async function open(target: string, isTls: boolean): Promise<GrpcConnection> {
   const colon = target.lastIndexOf(':');
-  const socket = connect({ host: target.slice(0, colon), port: Number(target.slice(colon + 1)) });
-  await once(socket, 'connect');
-  return new GrpcConnection(socket, PROCESS_PATH, target);
+  const address = { host: target.slice(0, colon), port: Number(target.slice(colon + 1)) };
+  let socket: Socket;
+  if (isTls) {
+    socket = connectTls({ ...address, ALPNProtocols: ['h2'], rejectUnauthorized: false });
+    await once(socket, 'secureConnect');
+  } else {
+    socket = connect(address);
+    await once(socket, 'connect');
+  }
+  return new GrpcConnection(socket, callHeaderBlocks(PROCESS_PATH, target, isTls ? 'https' : 'http'));
 }
 
 /** Value below which `share` of the sorted values lie; NaN of none. */
@@ -67,8 +83,8 @@ function summary(tally: Tally, seconds: number, cpuMs: number): object {
     requestsPerSecond: tally.completed / seconds,
     latencyMs: {
       p50: quantile(latencies, 0.5),
-      p90: quantile(latencies, 0.9),
       p99: quantile(latencies, 0.99),
+      p999: quantile(latencies, 0.999),
       max: latencies.at(-1) ?? Number.NaN,
     },
     clientCpuMs: cpuMs,
@@ -84,7 +100,7 @@ async function main(argv: readonly string[]): Promise<void> {
   }
   endWithParent();
   const connections = await Promise.all(
-    Array.from({ length: options.connections }, () => open(options.target)),
+    Array.from({ length: options.connections }, () => open(options.target, options.tls)),
   );
   const turns = prepare({
     promptBytes: options.promptBytes,
@@ -96,8 +112,16 @@ async function main(argv: readonly string[]): Promise<void> {
     inFlight: options.inFlight,
     ratePerSecond: options.rate,
     chunkGapMs: options.chunkGapMs,
+    hold: options.hold,
   });
   workload.start();
+  if (options.hold > 0) {
+    await workload.allHeld;
+    report({ event: 'held' });
+    if (process.send !== undefined) await once(process, 'message');
+    report({ event: 'still-open', count: connections.reduce((sum, { openCalls }) => sum + openCalls, 0) });
+    process.exit(0);
+  }
   await sleep(options.warmUpS * 1000);
   workload.tally.reset();
   const startMs = performance.now();

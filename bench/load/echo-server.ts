@@ -2,7 +2,9 @@ import process from 'node:process';
 import { fileURLToPath } from 'node:url';
 import { loadPackageDefinition, Server, ServerCredentials, type ServerDuplexStream } from '@grpc/grpc-js';
 import { loadSync } from '@grpc/proto-loader';
+import { selfSignedCertificate } from '../../src/extproc/certificate.ts';
 import type { ProcessingRequest, ProcessingResponse } from '../../src/extproc/codec.ts';
+import { systemClock } from '../../src/util/clock.ts';
 import { describeOptions, parseOptions } from '../../src/util/command-options.ts';
 import { endWithParent, report } from './report.ts';
 
@@ -12,6 +14,11 @@ import { endWithParent, report } from './report.ts';
  */
 const OPTIONS = {
   port: { type: 'integer', default: 0, min: 0, max: 65_535, doc: 'Port to listen on; 0 takes a free one.' },
+  tls: {
+    type: 'boolean',
+    default: false,
+    doc: 'TLS with a self-signed certificate, as the picker makes one.',
+  },
   help: { type: 'boolean', default: false, doc: 'Show this text.' },
 } as const;
 
@@ -74,7 +81,15 @@ function answer(call: Call, body: Buffer): void {
   }
 }
 
-function start(port: number): void {
+async function credentials(isTls: boolean): Promise<ServerCredentials> {
+  if (!isTls) return ServerCredentials.createInsecure();
+  const { cert, key } = await selfSignedCertificate([], systemClock);
+  return ServerCredentials.createSsl(null, [
+    { cert_chain: Buffer.from(cert), private_key: Buffer.from(key) },
+  ]);
+}
+
+function start(port: number, security: ServerCredentials): void {
   const file = fileURLToPath(new URL('../../proto/ext_proc.proto', import.meta.url));
   const loaded = loadPackageDefinition(loadSync(file, { longs: Number })) as unknown as {
     // the file declares this service
@@ -84,7 +99,7 @@ function start(port: number): void {
   };
   const server = new Server({ 'grpc.max_receive_message_length': MAX_MESSAGE_BYTES });
   server.addService(loaded.envoy.service.ext_proc.v3.ExternalProcessor.service, { Process: serve });
-  server.bindAsync(`127.0.0.1:${port}`, ServerCredentials.createInsecure(), (error, bound) => {
+  server.bindAsync(`127.0.0.1:${port}`, security, (error, bound) => {
     if (error !== null) throw error;
     report({ event: 'listening', port: bound });
   });
@@ -96,5 +111,5 @@ if (options.help) {
   process.stdout.write(describeOptions(OPTIONS));
 } else {
   endWithParent();
-  start(options.port);
+  start(options.port, await credentials(options.tls));
 }

@@ -70,20 +70,28 @@ export function initialWindowOf(payload: Buffer): number | undefined {
   return undefined;
 }
 
+/** Header blocks of the calls of one connection. */
+export interface HeaderBlocks {
+  /** Of its first call. */
+  readonly first: Buffer;
+  /** Of every other. */
+  readonly next: Buffer;
+}
+
 /**
  * Header blocks (HPACK, RFC 7541) of a gRPC call, as Envoy sends them: the first of a connection fills the dynamic
  * table, the others are indices into it.
  */
-export function callHeaderBlocks(path: string, authority: string): { first: Buffer; next: Buffer } {
+export function callHeaderBlocks(path: string, authority: string, scheme: 'http' | 'https'): HeaderBlocks {
   const post = 0x83; // :method POST, static
-  const http = 0x86; // :scheme http, static
+  const secure = scheme === 'https' ? 0x87 : 0x86; // :scheme, static
   const literal = (nameIndex: number, value: string) => [
     Buffer.from([0x40 | nameIndex, value.length]),
     Buffer.from(value, 'latin1'),
   ];
   const te = Buffer.from('te', 'latin1');
   const first = Buffer.concat([
-    Buffer.from([post, http]),
+    Buffer.from([post, secure]),
     ...literal(4, path),
     ...literal(1, authority),
     ...literal(31, 'application/grpc'), // content-type
@@ -93,5 +101,5 @@ export function callHeaderBlocks(path: string, authority: string): { first: Buff
     Buffer.from('trailers', 'latin1'),
   ]);
   // the table's newest entry has index 62: te, content-type, :authority, :path
-  return { first, next: Buffer.from([post, http, 0x80 | 65, 0x80 | 64, 0x80 | 63, 0x80 | 62]) };
+  return { first, next: Buffer.from([post, secure, 0x80 | 65, 0x80 | 64, 0x80 | 63, 0x80 | 62]) };
 }

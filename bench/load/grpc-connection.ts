@@ -1,6 +1,5 @@
 import type { Socket } from 'node:net';
 import {
-  callHeaderBlocks,
   clientPreface,
   FLAG_ACK,
   FLAG_END_HEADERS,
@@ -8,6 +7,7 @@ import {
   FRAME,
   FRAME_HEADER_BYTES,
   frame,
+  type HeaderBlocks,
   initialWindowOf,
   MAX_WINDOW,
   windowUpdate,
@@ -24,6 +24,8 @@ const NOTHING = Buffer.alloc(0);
 export interface CallHandler {
   /** One message at `bytes[start, end)`, valid during the call only. */
   message(bytes: Buffer, start: number, end: number): void;
+  /** The last byte passed to `send` has gone out, after flow control kept some back. */
+  unblocked(): void;
   /** The server ended the call or reset it; last call. */
   ended(isReset: boolean): void;
 }
@@ -53,7 +55,7 @@ export class Call {
  */
 export class GrpcConnection {
   readonly #output: OutputBuffer;
-  readonly #blocks: { readonly first: Buffer; readonly next: Buffer };
+  readonly #blocks: HeaderBlocks;
   readonly #calls = new Map<number, Call>();
   #leftover: Buffer = NOTHING;
   #nextId = 1;
@@ -61,9 +63,9 @@ export class GrpcConnection {
   #sendWindow = 65_535;
   #toGrant = 0;
 
-  constructor(socket: Socket, path: string, authority: string) {
+  constructor(socket: Socket, blocks: HeaderBlocks) {
     this.#output = new OutputBuffer(socket);
-    this.#blocks = callHeaderBlocks(path, authority);
+    this.#blocks = blocks;
     socket.setNoDelay(true);
     socket.on('data', (bytes: Buffer) => this.#receive(bytes));
     socket.on('close', () => this.#endAll());
@@ -84,10 +86,13 @@ export class GrpcConnection {
     return call;
   }
 
-  /** Sends messages that are framed already (`framed`); keeps what flow control does not let go yet. */
-  send(call: Call, framedMessages: Buffer): void {
-    if (call.blocked.length > 0) call.blocked.push(framedMessages);
-    else this.#sendNow(call, framedMessages);
+  /**
+   * Sends messages that are framed already (`framed`); keeps what flow control does not let go yet. The caller may
+   * change the first `volatileBytes` as soon as this returns, the others never.
+   */
+  send(call: Call, framedMessages: Buffer, volatileBytes: number): void {
+    if (call.blocked.length === 0) this.#sendNow(call, framedMessages, volatileBytes);
+    else call.blocked.push(volatileBytes > 0 ? Buffer.from(framedMessages) : framedMessages);
   }
 
   /** No more messages follow. Only when nothing is blocked, which answers prove. */
@@ -97,12 +102,13 @@ export class GrpcConnection {
     this.#appendHeader(0, FRAME.DATA, FLAG_END_STREAM, call.id);
   }
 
-  #sendNow(call: Call, bytes: Buffer): void {
+  #sendNow(call: Call, bytes: Buffer, volatileBytes: number): void {
     let at = 0;
     while (at < bytes.length) {
       const size = Math.min(bytes.length - at, MAX_FRAME_BYTES, call.sendWindow, this.#sendWindow);
       if (size <= 0) {
-        call.blocked.unshift(bytes.subarray(at));
+        const rest = bytes.subarray(at);
+        call.blocked.unshift(at < volatileBytes ? Buffer.from(rest) : rest);
         return;
       }
       this.#appendHeader(size, FRAME.DATA, 0, call.id);
@@ -212,7 +218,8 @@ export class GrpcConnection {
     while (call.sendWindow > 0 && this.#sendWindow > 0) {
       const next = call.blocked.shift();
       if (next === undefined) return;
-      this.#sendNow(call, next);
+      this.#sendNow(call, next, 0);
+      if (call.blocked.length === 0) call.handler.unblocked();
     }
   }
 

@@ -7,10 +7,12 @@ import { ReplyReader } from './reply-reader.ts';
 export interface Pace {
   /** Closed loop: requests in flight at all times. Used when `ratePerSecond` is 0. */
   readonly inFlight: number;
-  /** Open loop: mean arrivals a second, at random times, whatever the server does. */
+  /** Open loop: mean requests a second, arriving at random times, whatever the server does. */
   readonly ratePerSecond: number;
   /** Time between two chunks of a response; 0 sends them at once. */
   readonly chunkGapMs: number;
+  /** Keeps this many requests open after their first chunk, and starts no more; 0 ends each. */
+  readonly hold: number;
 }
 
 /** What happened since `reset`. */
@@ -33,6 +35,9 @@ export class Tally {
 
 const reader = new ReplyReader();
 
+/** A timer of one millisecond fires within this; arrivals that come sooner are polled for. */
+const TIMER_REACH_MS = 2;
+
 /** One request on its way: sends each phase when the server has answered the one before. */
 class Exchange implements CallHandler {
   readonly conversation: number;
@@ -41,7 +46,7 @@ class Exchange implements CallHandler {
   readonly #workload: Workload;
   readonly #connection: GrpcConnection;
   readonly #call: Call;
-  readonly #sentAtMs: number;
+  #sentAtMs: number;
   #isDecided = false;
   #isRejected = false;
   #isWhole = false;
@@ -60,7 +65,7 @@ class Exchange implements CallHandler {
     this.conversation = what.conversation;
     this.turn = what.turn;
     this.#call = connection.open(this);
-    connection.send(this.#call, what.prepared.request);
+    connection.send(this.#call, what.prepared.request, what.prepared.idAt + ID_BYTES);
     this.#sentAtMs = performance.now();
   }
 
@@ -77,6 +82,7 @@ class Exchange implements CallHandler {
         return;
       case 'response-body':
         this.#responseBytesBack += reader.bodyBytes;
+        if (this.#workload.pace.hold > 0) this.#workload.held();
         if (reader.isLast) this.#finish();
         return;
       case 'immediate':
@@ -91,6 +97,10 @@ class Exchange implements CallHandler {
     }
   }
 
+  unblocked(): void {
+    if (!this.#isDecided) this.#sentAtMs = performance.now();
+  }
+
   ended(isReset: boolean): void {
     const { tally } = this.#workload;
     if (this.#isRejected) tally.rejected += 1;
@@ -103,14 +113,15 @@ class Exchange implements CallHandler {
   sendChunk(): boolean {
     const chunk = this.#prepared.responseChunks[this.#chunksSent];
     if (chunk === undefined || this.#call.isHalfClosed) return false;
-    this.#connection.send(this.#call, chunk);
+    this.#connection.send(this.#call, chunk, 0);
     this.#chunksSent += 1;
     return this.#chunksSent < this.#prepared.responseChunks.length;
   }
 
   #answer(): void {
-    this.#connection.send(this.#call, this.#prepared.responseHead);
-    if (this.#workload.pace.chunkGapMs > 0) this.#workload.pacer.add(this);
+    this.#connection.send(this.#call, this.#prepared.responseHead, 0);
+    if (this.#workload.pace.hold > 0) this.sendChunk();
+    else if (this.#workload.pace.chunkGapMs > 0) this.#workload.pacer.add(this);
     else while (this.sendChunk());
   }
 
@@ -152,19 +163,25 @@ export class Workload {
   readonly tally = new Tally();
   readonly pace: Pace;
   readonly pacer: Pacer;
+  /** Resolves when as many requests are held open as `pace.hold` says. */
+  readonly allHeld: Promise<void>;
+  readonly #resolveHeld: () => void;
   readonly #connections: readonly GrpcConnection[];
   readonly #turns: readonly PreparedExchange[];
   readonly #rng: Rng = new SeededRng(1);
   #conversations = 0;
   #nextArrivalMs = 0;
+  #held = 0;
   #isStopped = false;
-  #timer: NodeJS.Timeout | undefined = undefined;
 
   constructor(connections: readonly GrpcConnection[], turns: readonly PreparedExchange[], pace: Pace) {
     this.#connections = connections;
     this.#turns = turns;
     this.pace = pace;
     this.pacer = new Pacer(pace.chunkGapMs);
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.allHeld = promise;
+    this.#resolveHeld = resolve;
   }
 
   start(): void {
@@ -178,7 +195,6 @@ export class Workload {
   /** Starts no more requests and sends no more chunks. */
   stop(): void {
     this.#isStopped = true;
-    clearTimeout(this.#timer);
   }
 
   /** An exchange is over: the next turn of its conversation follows, or in a closed loop another conversation. */
@@ -188,16 +204,26 @@ export class Workload {
     else if (this.pace.ratePerSecond === 0) this.#startConversation();
   }
 
+  /** One more request stays open. */
+  held(): void {
+    this.#held += 1;
+    if (this.#held === this.pace.hold) this.#resolveHeld();
+    else if (this.#conversations < this.pace.hold) this.#startConversation();
+  }
+
   #tick(): void {
     if (this.#isStopped) return;
     const nowMs = performance.now();
     this.pacer.tick(nowMs);
-    const { ratePerSecond } = this.pace;
-    while (ratePerSecond > 0 && this.#nextArrivalMs <= nowMs) {
+    const conversationsPerMs = this.pace.ratePerSecond / this.#turns.length / 1000;
+    while (conversationsPerMs > 0 && this.#nextArrivalMs <= nowMs) {
       this.#startConversation();
-      this.#nextArrivalMs += (-Math.log(1 - this.#rng.next()) * 1000) / ratePerSecond;
+      this.#nextArrivalMs += -Math.log(1 - this.#rng.next()) / conversationsPerMs;
     }
-    this.#timer = setTimeout(() => this.#tick(), 1);
+    // arrivals in bursts would wait for each other; chunks of paced responses come often enough in any case
+    const isSoon = conversationsPerMs > 0 && this.#nextArrivalMs - nowMs < TIMER_REACH_MS;
+    if (isSoon && this.pace.chunkGapMs === 0) setImmediate(() => this.#tick());
+    else setTimeout(() => this.#tick(), 1);
   }
 
   #startConversation(): void {
