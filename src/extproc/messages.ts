@@ -1,4 +1,4 @@
-import type { Headers } from '../framework/headers.ts';
+import { Headers } from '../framework/headers.ts';
 import {
   type BodyMutation,
   type CommonResponse,
@@ -23,19 +23,17 @@ export interface Head {
   readonly dynamicMetadata: Struct | undefined;
 }
 
-/** Adds received entries to `into`; a value is `raw_value` when that is not empty, else `value`. */
-export function receiveHeaders(map: HeaderMap | undefined, into: Headers): void {
-  const entries = map?.headers;
-  if (entries === undefined) return;
-  for (const { key, value, rawValue } of entries) {
+/** Received entries; a value is `raw_value` when that is not empty, else `value`. */
+export function receiveHeaders(map: HeaderMap | undefined): Headers {
+  const headers = new Headers();
+  for (const { key, value, rawValue } of map?.headers ?? []) {
     if (key === undefined) continue;
-    into.receive(key, rawValue === undefined || rawValue.length === 0 ? (value ?? '') : utf8(rawValue));
+    headers.receive(key, rawValue === undefined || rawValue.length === 0 ? (value ?? '') : utf8(rawValue));
   }
+  return headers;
 }
 
-/** The decoder gives buffers; wrapping each value again made 3 % of all garbage. */
 function utf8(bytes: Uint8Array): string {
-  if (bytes instanceof Buffer) return bytes.toString('utf8');
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('utf8');
 }
 

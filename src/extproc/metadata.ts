@@ -6,7 +6,8 @@ import type { Metadata, Struct, Value } from './codec.ts';
  */
 export const DESTINATION_HEADER = 'x-gateway-destination-endpoint';
 const SCORES_KEY = 'x-gateway-destination-endpoint-scores';
-const LB_NAMESPACE = 'envoy.lb';
+/** Namespace of the destination in metadata. */
+export const LB_NAMESPACE = 'envoy.lb';
 const SUBSET_NAMESPACE = 'envoy.lb.subset_hint';
 const SUBSET_KEYS = [
   'x-gateway-destination-endpoint-subset',

@@ -1,8 +1,21 @@
-import { Chunker } from './body-buffer.ts';
+import type { Headers } from '../framework/headers.ts';
+import { CHUNK_BYTES, Chunker, EMPTY } from './body-buffer.ts';
 import { encodeResponse, type ProcessingResponse } from './codec.ts';
-import { streamedBodyBytes, unchangedHeadersBytes } from './hot-replies.ts';
-import { type Direction, type Head, streamedBodyReply } from './messages.ts';
+import type { Decision } from './exchange.ts';
+import { pieceTail, ReplyWriter, unchangedHeadersBytes } from './hot-replies.ts';
+import {
+  type Direction,
+  decisionHead,
+  type Head,
+  headerChanges,
+  headersReply,
+  plainHead,
+  streamedBodyReply,
+} from './messages.ts';
 import type { ByteStream } from './transport/transport.ts';
+
+/** Every reply leaves before the next one is written. */
+const WRITER = new ReplyWriter();
 
 /** Told when a body handed to `Outbound.forward` has left. */
 export interface OutboundOwner {
@@ -38,14 +51,31 @@ export class Outbound {
     if (!this.isMuted) this.#write(encodeResponse(message));
   }
 
-  /** Answers headers without changing any. */
-  sendUnchangedHeaders(direction: Direction): void {
-    if (!this.isMuted) this.#write(unchangedHeadersBytes(direction));
+  /** Answers response headers with what changed in them. */
+  sendHeaders(headers: Headers): void {
+    if (this.isMuted) return;
+    if (headers.changedNames.length + headers.removedNames.length === 0) {
+      this.#write(unchangedHeadersBytes('response'));
+      return;
+    }
+    const bytes = WRITER.changedHeaders(headers);
+    if (bytes >= 0) this.#writeAround(bytes, EMPTY, EMPTY);
+    else this.send(headersReply('response', plainHead(headerChanges(headers, []))));
   }
 
-  /** Sends one piece of a body in full duplex mode, at most `CHUNK_BYTES` long. */
+  /** Answers request headers with where the request goes; `contentLength` as `decisionHead` has it. */
+  sendDecision(decision: Decision, headers: Headers, contentLength: number): void {
+    if (this.isMuted) return;
+    const length = contentLength >= 0 ? String(contentLength) : '';
+    const bytes = decision.scores === undefined ? WRITER.decision(headers, decision.destination, length) : -1;
+    if (bytes >= 0) this.#writeAround(bytes, EMPTY, EMPTY);
+    else this.send(headersReply('request', decisionHead(decision, headers, contentLength)));
+  }
+
+  /** Sends one piece of a body in full duplex mode, at most `CHUNK_BYTES` long; it may not be changed afterwards. */
   sendPiece(direction: Direction, body: Uint8Array, endOfStream: boolean): void {
-    if (!this.isMuted) this.#write(streamedBodyBytes(direction, body, endOfStream));
+    if (this.isMuted) return;
+    this.#writeAround(WRITER.pieceHead(direction, body.length, endOfStream), body, pieceTail(endOfStream));
   }
 
   /** Sends `pieces` in chunks, the last with `endsStream`, `head` with the first; then calls `forwarded`. */
@@ -59,6 +89,16 @@ export class Outbound {
     this.#endsStream = body.endsStream;
     this.#head = head;
     this.#pump();
+  }
+
+  /** Sends one chunk as `forward` does; at once when it is short and there is room. */
+  forwardChunk(direction: Direction, chunk: Uint8Array, endsStream: boolean): void {
+    if (chunk.length > CHUNK_BYTES || this.#isBlocked) {
+      this.forward(direction, { pieces: [chunk], endsStream }, undefined);
+      return;
+    }
+    this.sendPiece(direction, chunk, endsStream);
+    this.#owner.forwarded(direction);
   }
 
   /** The transport has room again; reading goes on unless that room is used up at once. */
@@ -75,7 +115,16 @@ export class Outbound {
   }
 
   #write(message: Uint8Array): void {
-    if (this.#wire.write(message) || this.#isBlocked) return;
+    if (!this.#wire.write(message)) this.#block();
+  }
+
+  /** Writes the writer's last bytes, `body` and `after`. */
+  #writeAround(bytes: number, body: Uint8Array, after: Uint8Array): void {
+    if (!this.#wire.writeAround(WRITER.bytes, bytes, body, after)) this.#block();
+  }
+
+  #block(): void {
+    if (this.#isBlocked) return;
     this.#isBlocked = true;
     this.#wire.pause();
   }

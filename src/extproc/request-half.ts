@@ -3,7 +3,7 @@ import { Headers } from '../framework/headers.ts';
 import { InferenceRequest } from '../framework/request.ts';
 import { BodyBuffer, EMPTY } from './body-buffer.ts';
 import type { BodyMode } from './body-mode.ts';
-import type { BodyMutation, HttpBody, HttpHeaders, Metadata } from './codec.ts';
+import type { BodyMutation, Metadata } from './codec.ts';
 import { DecisionContext } from './decision-context.ts';
 import type { BodyView, Decision } from './exchange.ts';
 import type { ExchangeServices } from './exchange-services.ts';
@@ -13,7 +13,6 @@ import {
   type Head,
   headersReply,
   moreTimeReply,
-  receiveHeaders,
   trailersReply,
 } from './messages.ts';
 import { mergeSubset } from './metadata.ts';
@@ -80,11 +79,11 @@ export class RequestHalf {
     this.#subset = mergeSubset(this.#subset, metadata);
   }
 
-  headers(message: HttpHeaders): void {
+  headers(headers: Headers, isLast: boolean): void {
     if (this.#phase !== 'headers') return;
     this.#owesHeaders = true;
-    this.#accept(message);
-    if (message.endOfStream === true) {
+    this.#accept(headers);
+    if (isLast) {
       this.#phase = 'done';
       this.#decide('whole');
     } else if (this.mode === 'none' || (this.mode === 'streamed' && !this.sendsAhead)) {
@@ -96,18 +95,18 @@ export class RequestHalf {
     }
   }
 
-  body(message: HttpBody): void {
-    if (this.#phase === 'headers') this.#accept(undefined);
+  body(chunk: Buffer, isLast: boolean): void {
+    // The data plane need not send request headers.
+    if (this.#phase === 'headers') this.#accept(new Headers());
     if (this.#phase !== 'body') return;
-    const isLast = message.endOfStream === true;
     if (isLast) this.#phase = 'done';
-    if (this.decision === 'collecting') this.#collect(message.body ?? EMPTY, isLast);
+    if (this.decision === 'collecting') this.#collect(chunk, isLast);
     else if (this.decision === 'pending') this.#owedChunks += 1;
     else if (this.decision === 'made') this.#outbound.send(bodyReply('request', undefined, undefined));
   }
 
   trailers(): void {
-    if (this.#phase === 'headers') this.#accept(undefined);
+    if (this.#phase === 'headers') this.#accept(new Headers());
     if (this.#phase === 'done') return;
     this.#phase = 'done';
     this.#owesTrailers = true;
@@ -137,10 +136,7 @@ export class RequestHalf {
     if (this.#skipsResponse) this.#owner.skipsResponse();
   }
 
-  /** `message` is undefined when the data plane does not send request headers. */
-  #accept(message: HttpHeaders | undefined): void {
-    const headers = new Headers();
-    receiveHeaders(message?.headers, headers);
+  #accept(headers: Headers): void {
     const request = new InferenceRequest(headers, this.#receivedAtMs);
     this.#phase = 'body';
     this.#services.requestStage.accept(request);
@@ -231,23 +227,34 @@ export class RequestHalf {
         ? new RejectionError('internal', 'the model must be rewritten, but the body is not sent here')
         : new RejectionError('too-large', 'the model must be rewritten, but the body is too long');
     }
-    this.#head = decisionHead(decision, request.headers, this.#contentLength(rewritten));
+    const contentLength = this.#contentLength(rewritten);
     if (this.#owesHeaders) {
       this.#owesHeaders = false;
-      this.#outbound.send(headersReply('request', this.#takeHead()));
+      this.#outbound.sendDecision(decision, request.headers, contentLength);
+    } else {
+      this.#head = decisionHead(decision, request.headers, contentLength);
     }
-    if (this.mode !== 'full-duplex') {
+    if (this.mode === 'full-duplex') {
+      this.#forward(rewritten);
+    } else {
       this.#answerChunks(rewritten);
+      this.answered();
+    }
+  }
+
+  #forward(rewritten: readonly Uint8Array[] | undefined): void {
+    const body = this.#body;
+    // With trailers the end is told by them, and an empty chunk would say nothing.
+    const endsStream = !this.#owesTrailers;
+    if (this.#owedChunks === 0 || (!endsStream && body.sizeBytes === 0)) {
       this.answered();
       return;
     }
-    // With trailers the end is told by them, and an empty chunk would say nothing.
-    const endsStream = !this.#owesTrailers;
-    if (this.#owedChunks > 0 && (endsStream || this.#body.sizeBytes > 0)) {
-      const pieces = rewritten ?? [this.#body.whole()];
-      this.#outbound.forward('request', { pieces, endsStream }, this.#takeHead());
+    const pieces = rewritten === undefined ? body.chunks() : body.lasting(rewritten);
+    if (this.#head === undefined && pieces.length <= 1) {
+      this.#outbound.forwardChunk('request', pieces[0] ?? EMPTY, endsStream);
     } else {
-      this.answered();
+      this.#outbound.forward('request', { pieces, endsStream }, this.#takeHead());
     }
   }
 

@@ -1,20 +1,12 @@
 import { RejectionError } from '../framework/errors.ts';
-import { Headers } from '../framework/headers.ts';
+import type { Headers } from '../framework/headers.ts';
 import type { InferenceRequest } from '../framework/request.ts';
 import { InferenceResponse } from '../framework/response.ts';
-import { CHUNK_BYTES, EMPTY } from './body-buffer.ts';
+import { EMPTY } from './body-buffer.ts';
 import type { BodyMode } from './body-mode.ts';
-import type { BodyMutation, HttpBody, HttpHeaders, Metadata } from './codec.ts';
+import type { BodyMutation, Metadata } from './codec.ts';
 import type { ResponseStage } from './exchange.ts';
-import {
-  bodyReply,
-  headerChanges,
-  headersReply,
-  plainHead,
-  receiveHeaders,
-  setHeader,
-  trailersReply,
-} from './messages.ts';
+import { bodyReply, plainHead, setHeader, trailersReply } from './messages.ts';
 import { servedEndpoint } from './metadata.ts';
 import type { Outbound } from './outbound.ts';
 import type { Phase } from './request-half.ts';
@@ -57,26 +49,20 @@ export class ResponseHalf {
     return this.mode === 'none' || this.#phase === 'trailers';
   }
 
-  headers(message: HttpHeaders, metadata: Metadata | undefined): void {
+  headers(headers: Headers, isLast: boolean, metadata: Metadata | undefined): void {
     if (this.#phase !== 'headers') return;
     this.#begin();
-    const headers = new Headers();
-    receiveHeaders(message.headers, headers);
     this.response.headers = headers;
     this.response.status = Number(headers.get(':status')) || 0;
     this.response.servedEndpoint = servedEndpoint(metadata);
     if (this.#request !== undefined) this.#stage.headers(this.#request, this.response);
-    const changes = headerChanges(headers, []);
-    if (changes === undefined) this.#outbound.sendUnchangedHeaders('response');
-    else this.#outbound.send(headersReply('response', plainHead(changes)));
-    if (message.endOfStream === true) this.#complete();
+    this.#outbound.sendHeaders(headers);
+    if (isLast) this.#complete();
   }
 
-  body(message: HttpBody): void {
+  body(chunk: Buffer, isLast: boolean): void {
     if (this.#phase === 'headers') this.#begin();
     if (this.#phase !== 'body') return;
-    const chunk = message.body ?? EMPTY;
-    const isLast = message.endOfStream === true;
     if (this.mode === 'full-duplex') this.#forward(this.#chunk(chunk, isLast), isLast);
     else this.#answerChunk(chunk, isLast);
   }
@@ -117,14 +103,8 @@ export class ResponseHalf {
 
   #forward(bytes: Buffer, isLast: boolean): void {
     if (isLast) this.#phase = 'done';
-    if (bytes.length > CHUNK_BYTES) {
-      this.#outbound.forward('response', { pieces: [bytes], endsStream: isLast }, undefined);
-      return;
-    }
-    if (bytes.length > 0 || isLast) {
-      this.#outbound.sendPiece('response', bytes, isLast);
-    }
-    this.forwarded();
+    if (bytes.length > 0 || isLast) this.#outbound.forwardChunk('response', bytes, isLast);
+    else this.forwarded();
   }
 
   /** Exactly one answer to a chunk, in the modes in which the data plane keeps the body. */

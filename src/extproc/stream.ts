@@ -1,16 +1,20 @@
 import { RejectionError } from '../framework/errors.ts';
 import type { InferenceRequest } from '../framework/request.ts';
 import type { TerminationCause } from '../framework/response.ts';
+import { EMPTY } from './body-buffer.ts';
 import { bodyMode } from './body-mode.ts';
-import { BODY_SEND_MODE, type ProcessingRequest } from './codec.ts';
+import { BODY_SEND_MODE, decodeRequest, type ProcessingRequest } from './codec.ts';
 import { refusal } from './errors.ts';
 import type { ExchangeServices } from './exchange-services.ts';
-import { readRequest } from './hot-requests.ts';
-import { type Direction, immediateReply } from './messages.ts';
+import { HotReader, PART } from './hot-requests.ts';
+import { type Direction, immediateReply, receiveHeaders } from './messages.ts';
 import { Outbound, type OutboundOwner } from './outbound.ts';
 import { RequestHalf, type RequestOwner } from './request-half.ts';
 import { ResponseHalf, type ResponseOwner } from './response-half.ts';
 import type { ByteStream, ByteStreamHandler } from './transport/transport.ts';
+
+/** Nothing of a message is read from it after a part of it has been handed on. */
+const READER = new HotReader();
 
 /** Called once when a stream is over; `isCancelled` when the peer broke it off. */
 export type StreamClosed = (stream: ExchangeStream, isCancelled: boolean) => void;
@@ -49,7 +53,8 @@ export class ExchangeStream implements ByteStreamHandler, OutboundOwner, Request
   message(bytes: Buffer, start: number, end: number): void {
     if (this.#isClosed) return;
     try {
-      this.#dispatch(readRequest(bytes.subarray(start, end)));
+      if (READER.read(bytes, start, end)) this.#dispatchHot(bytes);
+      else this.#dispatch(decodeRequest(bytes.subarray(start, end)));
     } catch (error) {
       this.failed(error);
     }
@@ -139,22 +144,47 @@ export class ExchangeStream implements ByteStreamHandler, OutboundOwner, Request
     }
   }
 
+  /** The message that the reader holds. */
+  #dispatchHot(bytes: Buffer): void {
+    const { part, beside, endOfStream } = READER;
+    if (!this.#hasBegun) this.#begin(beside);
+    // Response chunks first: most messages are that.
+    if (part === PART.responseBody) {
+      this.#responseHalf.body(bytes.subarray(READER.chunkStart, READER.chunkEnd), endOfStream);
+    } else if (part === PART.responseHeaders) {
+      this.#responseHalf.headers(READER.headers, endOfStream, beside.metadataContext);
+    } else if (!this.#isBypassed) {
+      const request = this.#requestHalf;
+      request.noteMetadata(beside.metadataContext);
+      if (part === PART.requestHeaders) request.headers(READER.headers, endOfStream);
+      else request.body(bytes.subarray(READER.chunkStart, READER.chunkEnd), endOfStream);
+    }
+  }
+
+  /** Any message. A part of a kind unknown here is skipped. */
   #dispatch(message: ProcessingRequest): void {
     if (!this.#hasBegun) this.#begin(message);
     const request = this.#requestHalf;
     const response = this.#responseHalf;
-    // Response chunks first: most messages are that. A part of a kind unknown here is skipped.
     if (message.responseBody !== undefined) {
-      response.body(message.responseBody);
+      const { body, endOfStream } = message.responseBody;
+      response.body(body ?? EMPTY, endOfStream === true);
     } else if (message.responseHeaders !== undefined) {
-      response.headers(message.responseHeaders, message.metadataContext);
+      const { headers, endOfStream } = message.responseHeaders;
+      response.headers(receiveHeaders(headers), endOfStream === true, message.metadataContext);
     } else if (message.responseTrailers !== undefined) {
       response.trailers();
     } else if (!this.#isBypassed) {
       request.noteMetadata(message.metadataContext);
-      if (message.requestBody !== undefined) request.body(message.requestBody);
-      else if (message.requestHeaders !== undefined) request.headers(message.requestHeaders);
-      else if (message.requestTrailers !== undefined) request.trailers();
+      if (message.requestBody !== undefined) {
+        const { body, endOfStream } = message.requestBody;
+        request.body(body ?? EMPTY, endOfStream === true);
+      } else if (message.requestHeaders !== undefined) {
+        const { headers, endOfStream } = message.requestHeaders;
+        request.headers(receiveHeaders(headers), endOfStream === true);
+      } else if (message.requestTrailers !== undefined) {
+        request.trailers();
+      }
     }
   }
 

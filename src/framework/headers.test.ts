@@ -84,3 +84,25 @@ test('a name is never both changed and removed, and reads give the last write', 
     }),
   );
 });
+
+test('parts of a text are what the same values received are', () => {
+  const value = fc.oneof(fc.string({ unit: 'binary' }), fc.string({ minLength: 17_000, maxLength: 17_000 }));
+  fc.assert(
+    fc.property(fc.array(value, { maxLength: 8 }), fc.nat(100_000), (values, before) => {
+      const pieces = [Buffer.alloc(before), ...values.map((one) => Buffer.from(one))];
+      const headers = new Headers(Buffer.concat(pieces).toString('latin1'));
+      let at = before;
+      values.forEach((one, i) => {
+        const end = at + Buffer.byteLength(one);
+        headers.receivePart(`n${i}`, at, end);
+        at = end;
+      });
+      values.forEach((one, i) => {
+        expect(headers.get(`n${i}`)).toBe(Buffer.from(one).toString());
+        headers.set(`n${i}`, Buffer.from(one).toString());
+      });
+      expect(headers.changedNames).toEqual([]);
+    }),
+    { numRuns: 50 },
+  );
+});

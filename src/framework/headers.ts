@@ -1,14 +1,29 @@
+/** Places in a received text are kept as `start × MAX_LENGTH + length`, a small integer. */
+const MAX_LENGTH = 1 << 14;
+const MAX_START = 1 << 16;
+
+const NO_NAMES: readonly string[] = [];
+
 /**
  * HTTP headers of one message as received, plus what the picker changed. Names are lower case; repeated
- * names are kept in order. A scan over about 20 entries beats building a map for the few names that are read.
+ * names are kept in order. A scan over about 20 entries beats building a map for the few names that are read, and most
+ * values are never read, so those of a text stay in it until they are.
  */
 export class Headers {
+  /** Bytes, one to a character. */
+  readonly #text: string;
   readonly #names: string[] = [];
-  readonly #values: string[] = [];
+  /** A value, or its place in the text. */
+  readonly #values: (string | number)[] = [];
   /** Names whose value differs from what was received. */
-  readonly #changed: string[] = [];
+  #changed: string[] | undefined = undefined;
   /** Received names that were removed. */
-  readonly #removed: string[] = [];
+  #removed: string[] | undefined = undefined;
+
+  /** `text`: what `receivePart` refers to, UTF-8 with one byte to a character. */
+  constructor(text = '') {
+    this.#text = text;
+  }
 
   /** Adds an entry as received from the data plane; `name` is lower-cased here. Not recorded as a change. */
   receive(name: string, value: string): void {
@@ -16,10 +31,19 @@ export class Headers {
     this.#values.push(value);
   }
 
+  /** Like `receive`, of a lower-case name and the part `[start, end)` of the text as value. */
+  receivePart(name: string, start: number, end: number): void {
+    const length = end - start;
+    this.#names.push(name);
+    this.#values.push(
+      length < MAX_LENGTH && start < MAX_START ? start * MAX_LENGTH + length : this.#part(start, end),
+    );
+  }
+
   /** First value of `name` (lower case); undefined when absent. */
   get(name: string): string | undefined {
     const i = this.#names.indexOf(name);
-    return i < 0 ? undefined : this.#values[i];
+    return i < 0 ? undefined : this.#value(i);
   }
 
   has(name: string): boolean {
@@ -33,20 +57,22 @@ export class Headers {
   /** Replaces all values of `name` (lower case) by one; recorded as a change unless the value is the same. */
   set(name: string, value: string): void {
     const i = this.#names.indexOf(name);
-    if (i >= 0 && this.#values[i] === value && this.#names.indexOf(name, i + 1) < 0) return;
+    if (i >= 0 && this.#value(i) === value && this.#names.indexOf(name, i + 1) < 0) return;
     this.#drop(name);
     this.#names.push(name);
     this.#values.push(value);
+    this.#changed ??= [];
     if (!this.#changed.includes(name)) this.#changed.push(name);
-    const removed = this.#removed.indexOf(name);
-    if (removed >= 0) this.#removed.splice(removed, 1);
+    const removed = this.#removed?.indexOf(name) ?? -1;
+    if (removed >= 0) this.#removed?.splice(removed, 1);
   }
 
   /** Removes all values of `name` (lower case); recorded when it was present. */
   remove(name: string): void {
     if (!this.#drop(name)) return;
-    const changed = this.#changed.indexOf(name);
-    if (changed >= 0) this.#changed.splice(changed, 1);
+    const changed = this.#changed?.indexOf(name) ?? -1;
+    if (changed >= 0) this.#changed?.splice(changed, 1);
+    this.#removed ??= [];
     if (!this.#removed.includes(name)) this.#removed.push(name);
   }
 
@@ -60,17 +86,34 @@ export class Headers {
 
   /** Calls `visit` for every current entry. */
   forEach(visit: (name: string, value: string) => void): void {
-    for (let i = 0; i < this.#names.length; i += 1) visit(this.#names[i] ?? '', this.#values[i] ?? '');
+    for (let i = 0; i < this.#names.length; i += 1) visit(this.#names[i] ?? '', this.#value(i));
   }
 
   /** Names set to a new value, in order; read the value with `get`. */
   get changedNames(): readonly string[] {
-    return this.#changed;
+    return this.#changed ?? NO_NAMES;
   }
 
   /** Received names that are to be removed. */
   get removedNames(): readonly string[] {
-    return this.#removed;
+    return this.#removed ?? NO_NAMES;
+  }
+
+  #value(i: number): string {
+    const value = this.#values[i] ?? '';
+    if (typeof value === 'string') return value;
+    const start = Math.floor(value / MAX_LENGTH);
+    const text = this.#part(start, start + (value % MAX_LENGTH));
+    this.#values[i] = text;
+    return text;
+  }
+
+  #part(start: number, end: number): string {
+    const text = this.#text.slice(start, end);
+    for (let i = 0; i < text.length; i += 1) {
+      if (text.charCodeAt(i) > 0x7f) return Buffer.from(text, 'latin1').toString('utf8');
+    }
+    return text;
   }
 
   #drop(name: string): boolean {
