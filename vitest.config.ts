@@ -1,11 +1,27 @@
 import { defineConfig } from 'vitest/config';
 
+/** What talks to the ext-proc port: proven on both transports. */
+const ON_BOTH_TRANSPORTS = ['test/e2e/**/*.test.ts', 'test/integration/extproc*.test.ts'];
+
+const SHARED = {
+  testTimeout: 20_000,
+  hookTimeout: 60_000,
+  sequence: { shuffle: true },
+  pool: 'forks',
+} as const;
+
 export default defineConfig({
   test: {
-    include: ['src/**/*.test.ts', 'test/**/*.test.ts'],
-    testTimeout: 20_000,
-    hookTimeout: 60_000,
-    sequence: { shuffle: true },
-    pool: 'forks',
+    projects: [
+      { test: { ...SHARED, name: 'main', include: ['src/**/*.test.ts', 'test/**/*.test.ts'] } },
+      {
+        test: {
+          ...SHARED,
+          name: 'grpc-js',
+          include: ON_BOTH_TRANSPORTS,
+          env: { EPP_TEST_TRANSPORT: 'grpc-js' },
+        },
+      },
+    ],
   },
 });

@@ -6,6 +6,7 @@ import { WireTransport } from '../../src/extproc/transport/wire/transport.ts';
 import { type Clock, systemClock } from '../../src/util/clock.ts';
 import { RecordingInstruments, RecordingLog } from './builders.ts';
 import { FakeStages } from './exchange-stages.ts';
+import { TRANSPORT_UNDER_TEST } from './transport-under-test.ts';
 
 /** Exchange settings as the flags' defaults give them. */
 export function exchangeOptions(options: Partial<ExchangeOptions> = {}): ExchangeOptions {
@@ -27,7 +28,7 @@ export interface TestServerOptions {
   readonly countsStreams?: boolean;
   readonly health?: () => HealthInputs;
   readonly clock?: Clock;
-  /** Default: `TEST_TRANSPORT`. */
+  /** Default: `TRANSPORT_UNDER_TEST`. */
   readonly transport?: 'wire' | 'grpc-js';
 }
 
@@ -71,7 +72,7 @@ export async function startExtProcServer(options: TestServerOptions = {}): Promi
       options: exchange,
       instruments,
       createTransport: (transport) =>
-        options.transport === 'wire'
+        (options.transport ?? TRANSPORT_UNDER_TEST) === 'wire'
           ? new WireTransport(transport, options.clock ?? systemClock, log)
           : new GrpcJsTransport(transport),
       health: options.health ?? (() => HEALTHY),

@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { freePorts } from './free-port.ts';
+import { TRANSPORT_UNDER_TEST } from './transport-under-test.ts';
 
 /** Where a picker listens. */
 export interface PickerPorts {
@@ -58,6 +59,7 @@ export class PickerProcess implements AsyncDisposable {
       '--secure-serving=false',
       '--enable-grpc-stream-metrics',
       '--bind-address=127.0.0.1',
+      `--transport=${TRANSPORT_UNDER_TEST}`,
       `--grpc-port=${ports.grpcPort}`,
       `--grpc-health-port=${ports.healthPort}`,
       `--metrics-port=${ports.metricsPort}`,

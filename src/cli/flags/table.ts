@@ -221,9 +221,9 @@ export const FLAGS = [
     key: 'transport',
     kind: 'choice',
     choices: ['wire', 'grpc-js'],
-    default: 'grpc-js',
+    default: 'wire',
     section: 'Serving',
-    doc: 'Implementation of HTTP/2 under the ext-proc service.',
+    doc: 'HTTP/2 under the ext-proc service: the one of this product, or, at several times the CPU, that of Node.js.',
   },
   {
     name: 'emit-endpoint-scores',

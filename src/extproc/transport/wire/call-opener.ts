@@ -2,7 +2,7 @@ import type { Clock } from '../../../util/clock.ts';
 import type { OpenByteStream } from '../transport.ts';
 import { decompressor } from './compression.ts';
 import { ERROR } from './frames.ts';
-import { httpAnswer, STATUS, timeoutMs, trailers } from './grpc.ts';
+import { httpAnswer, STATUS, timeoutMs } from './grpc.ts';
 import { LIMITS } from './limits.ts';
 import { MessageReader } from './message-reader.ts';
 import type { RequestHead } from './request-head.ts';
@@ -59,12 +59,12 @@ export class CallOpener {
     }
     const open = this.#services.methods.get(head.path);
     if (open === undefined) {
-      stream.refuse(trailers(STATUS.UNIMPLEMENTED, `unknown method ${head.path}`, true));
+      stream.fail(STATUS.UNIMPLEMENTED, `unknown method ${head.path}`);
       return;
     }
     const isPlain = head.encoding === '' || head.encoding === 'identity';
     if (!isPlain && decompressor(head.encoding) === undefined) {
-      stream.refuse(trailers(STATUS.UNIMPLEMENTED, `unknown grpc-encoding ${head.encoding}`, true));
+      stream.fail(STATUS.UNIMPLEMENTED, `unknown grpc-encoding ${head.encoding}`);
       return;
     }
     if (head.timeout !== '' && !this.#limit(stream, head.timeout)) return;
@@ -79,7 +79,7 @@ export class CallOpener {
   #limit(stream: WireStream, timeout: string): boolean {
     const delayMs = timeoutMs(timeout);
     if (delayMs === undefined) {
-      stream.refuse(trailers(STATUS.INTERNAL, `grpc-timeout: got ${timeout}`, true));
+      stream.fail(STATUS.INTERNAL, `grpc-timeout: got ${timeout}`);
       return false;
     }
     stream.cancelDeadline = this.#services.clock.after(Math.min(delayMs, MAX_DELAY_MS), () => {

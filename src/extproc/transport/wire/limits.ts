@@ -3,7 +3,7 @@ import { DEFAULT_WINDOW_BYTES, FRAME, numberFrame, SETTING, settingsFrame } from
 /** What one connection may use, and how long it may take. */
 export const LIMITS = {
   /** Envoy multiplexes all exchanges of a worker on one connection; beyond this it opens another. */
-  concurrentStreams: 65_536,
+  concurrentStreams: 100_000,
   /** A 450 kB prompt arrives without waiting for window updates. */
   streamWindowBytes: 1 << 20,
   connectionWindowBytes: 16 << 20,

@@ -200,7 +200,9 @@ export class WireStream implements ByteStream, MessageSink {
     } else if (this.handler === undefined) {
       if (this.isLocalDone) this.#owner.closed(this);
     } else if (!this.#isPaused && this.#held === undefined) {
-      this.#halfClosed(this.handler);
+      // A client that breaks a call off may end its side first: a reset in the same read tells.
+      if (this.handler.isComplete) this.#halfClosed(this.handler);
+      else this.#wake();
     }
   }
 
@@ -297,14 +299,14 @@ export class WireStream implements ByteStream, MessageSink {
     else this.#owner.localDone(this);
   }
 
-  /** Tells the handler that the call is over; a reset after everything was said is an end like any other. */
+  /** Tells the handler that the call is over. */
   #abandon(): void {
     const { handler } = this;
     this.#hasEnded = true;
     this.#queue?.clear();
     this.#release();
     if (handler === undefined) return;
-    this.#call(() => (handler.isComplete ? handler.halfClosed() : handler.cancelled()));
+    this.#call(() => handler.cancelled());
   }
 
   #release(): void {
