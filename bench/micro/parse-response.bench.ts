@@ -56,7 +56,7 @@ function readEvents(chunks: readonly Buffer[]): Usage {
 function readDocument(chunks: readonly Buffer[]): Usage {
   const usage = new Usage();
   const reader = new DocumentUsageReader(parser, usage);
-  for (const chunk of chunks) reader.push(chunk);
+  for (const chunk of chunks) reader.push(chunk, chunk === chunks.at(-1));
   reader.finish();
   return usage;
 }

@@ -13,8 +13,8 @@ export interface Parser {
    */
   parse(bytes: Buffer, path: string): ParsedBody;
   /**
-   * Merges token counts found in `document` into `usage`. `document` is a whole JSON response, or the data of one
-   * server-sent event when `isEvent`. Never throws.
+   * Merges token counts found in `document` into `usage`. `document` has the member `usage` of a JSON response and maybe
+   * others, or is the whole data of one server-sent event when `isEvent`. Never throws.
    */
   readUsage(document: JsonObject, isEvent: boolean, usage: Usage): void;
   /** Whether the response is worth reading at all; false for opaque bodies. */

@@ -89,7 +89,7 @@ export class ResponseHandler {
     if (chunk.length === 0) return state.restorer === undefined ? chunk : state.restorer.push(chunk, isLast);
     const nowMs = this.#clock.nowMs();
     this.#count(request, response, chunk.length, nowMs);
-    state.usage?.push(chunk);
+    state.usage?.push(chunk, isLast);
     const forwarded = state.restorer === undefined ? chunk : state.restorer.push(chunk, isLast);
     state.chunkMs += this.#clock.nowMs() - nowMs;
     return forwarded;

@@ -10,10 +10,11 @@ const parser = openaiParser.create({}, context());
 const USAGE = '"usage":{"prompt_tokens":7,"completion_tokens":10,"total_tokens":17}';
 const MIB = 1024 * 1024;
 
-function promptTokens(chunks: readonly Buffer[]): number {
+function promptTokens(chunks: readonly Buffer[], tellsEnd = false): number {
   const usage = new Usage();
   const reader = new DocumentUsageReader(parser, usage);
-  for (const chunk of chunks) if (chunk.length > 0) reader.push(chunk);
+  const filled = chunks.filter((chunk) => chunk.length > 0);
+  filled.forEach((chunk, i) => void reader.push(chunk, tellsEnd && i === filled.length - 1));
   reader.finish();
   reader.finish();
   return usage.promptTokens;
@@ -37,6 +38,7 @@ test.each([
 ])('usage of a document: $name', ({ text, want }) => {
   const bytes = Buffer.from(text);
   expect(promptTokens([bytes])).toBe(want);
+  expect(promptTokens([bytes], true)).toBe(want);
   expect(promptTokens(singleBytes(bytes))).toBe(want);
 });
 
@@ -69,7 +71,7 @@ test('chunks may be reused by their owner', () => {
   const usage = new Usage();
   const reader = new DocumentUsageReader(parser, usage);
   const chunk = Buffer.from(`{${USAGE}}`);
-  reader.push(chunk);
+  reader.push(chunk, false);
   chunk.fill(0);
   reader.finish();
   expect(usage.promptTokens).toBe(7);
@@ -84,7 +86,64 @@ test('any bytes are read without a throw, the same however they are cut', () => 
   fc.assert(
     fc.property(documents, anyCuts, (bytes, cuts) => {
       expect(promptTokens(splitAt(bytes, cuts))).toEqual(promptTokens([bytes]));
+      expect(promptTokens(splitAt(bytes, cuts), true)).toEqual(promptTokens([bytes]));
     }),
+  );
+});
+
+/** Member names with and without escapes, one of them often twice. */
+const memberName = fc.constantFrom(
+  '"usage"',
+  '"us\\u0061ge"',
+  '"\\u0075sage"',
+  '"choices"',
+  '"a\\"usage"',
+  '"usage\\\\"',
+);
+const counts = fc.oneof(
+  fc.nat(1000).map((count) => JSON.stringify({ prompt_tokens: count })),
+  fc.nat(1000).map((count) => `{"prompt_\\u0074okens":${count}}`),
+  fc.nat(1000).map((count) => `{"usage":{"prompt_tokens":${count}}}`),
+  fc.nat(1000).map((count) => `[{"usage":{"prompt_tokens":${count}}}]`),
+  fc.string({ unit: 'binary' }).map((text) => JSON.stringify(`${text}","usage":{"prompt_tokens":1}`)),
+  fc.json(),
+);
+const document = fc
+  .tuple(fc.array(fc.tuple(memberName, counts), { maxLength: 6 }), fc.constantFrom('', ' ', '\r\n\t'))
+  .map(([members, space]) => {
+    const parts = members.map(([name, value]) => `${space}${name}${space}:${space}${value}${space}`);
+    return `${space}{${parts.join(',')}}${space}`;
+  });
+
+/** What decoding all of it says. */
+function decodedPromptTokens(bytes: Buffer): number {
+  const usage = new Usage();
+  const whole = decodeObject(bytes);
+  if (whole !== undefined) parser.readUsage(whole, false, usage);
+  return usage.promptTokens;
+}
+
+test('a document says what decoding all of it says: escapes, duplicates, nesting', () => {
+  fc.assert(
+    fc.property(document, fc.boolean(), (text, tellsEnd) => {
+      const bytes = Buffer.from(text);
+      expect(promptTokens([bytes], tellsEnd)).toEqual(decodedPromptTokens(bytes));
+    }),
+    { numRuns: 1000 },
+  );
+});
+
+test('a document that is cut or goes on says nothing, as decoding it does', () => {
+  fc.assert(
+    fc.property(document, document, fc.nat(), (text, other, at) => {
+      const bytes = Buffer.from(text);
+      const end = Buffer.byteLength(text.trimEnd());
+      for (const variant of [bytes.subarray(0, at % end), Buffer.from(text + other)]) {
+        expect(promptTokens([variant])).toBeNaN();
+        expect(decodedPromptTokens(variant)).toBeNaN();
+      }
+    }),
+    { numRuns: 500 },
   );
 });
 

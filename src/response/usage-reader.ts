@@ -1,14 +1,14 @@
 import type { JsonObject } from '../framework/body.ts';
 import type { Parser } from '../framework/parser.ts';
 import type { Usage } from '../framework/response.ts';
-import { scanMembers, scanTail } from '../util/json-scan.ts';
+import { type ByteRange, scanMembers, scanTail } from '../util/json-scan.ts';
 
 /** Most of one response that is kept to be read at its end. */
 const KEPT_BYTES = 1024 * 1024;
 /** Of a longer one: this much of its beginning, and at least half as much of its end. */
 const HALF_BYTES = KEPT_BYTES / 2;
-/** Documents up to this size are decoded whole; of longer ones only `usage` is, found by its position. */
-const WHOLE_BYTES = 64 * 1024;
+/** Documents up to this size are walked from the beginning to the end; of longer ones the end is looked at first. */
+const WALKED_BYTES = 64 * 1024;
 const FIRST_BYTES = 2048;
 const OPEN_BRACE = 0x7b;
 const SPACE = 0x20;
@@ -16,15 +16,16 @@ const FIRST_OF_BYTE_ORDER_MARK = 0xef;
 
 /** Follows one response body and knows its token counts at the end. Never throws, whatever the bytes are. */
 export interface UsageReader {
-  /** A chunk of the body, not empty; not kept. */
-  push(chunk: Buffer): void;
+  /** A chunk of the body, not empty; not kept. None follows one with `isLast`. */
+  push(chunk: Buffer, isLast: boolean): void;
   /** The body ended, or will not go on. Usage is complete afterwards. */
   finish(): void;
 }
 
 /**
- * Reads the usage of one JSON document at its end from a copy of at most 1 MiB. Of a longer document the beginning
- * and the end are kept, and `usage` is found in either.
+ * Reads the usage of one JSON document, of which only `usage` is decoded: at once when the document comes in one chunk,
+ * else at its end from a copy of at most 1 MiB. Of a longer document the beginning and the end are kept, and `usage` is
+ * found in either.
  */
 export class DocumentUsageReader implements UsageReader {
   readonly #parser: Parser;
@@ -40,11 +41,15 @@ export class DocumentUsageReader implements UsageReader {
     this.#usage = usage;
   }
 
-  push(chunk: Buffer): void {
+  push(chunk: Buffer, isLast: boolean): void {
     if (!this.#isDocument) return;
-    if (this.#length === 0 && !mayBeginObject(chunk)) {
-      this.#isDocument = false;
-      return;
+    if (this.#length === 0) {
+      this.#isDocument = mayBeginObject(chunk);
+      if (!this.#isDocument) return;
+      if (isLast && chunk.length <= KEPT_BYTES) {
+        this.#read(chunk);
+        return;
+      }
     }
     let from = 0;
     while (from < chunk.length) {
@@ -60,9 +65,12 @@ export class DocumentUsageReader implements UsageReader {
   finish(): void {
     if (this.#length === 0) return;
     const kept = this.#kept.subarray(0, this.#length);
-    const document =
-      this.#length <= WHOLE_BYTES ? decodeObject(kept) : usageDocument(kept, this.#isCut ? HALF_BYTES : 0);
     this.#length = 0;
+    this.#read(kept);
+  }
+
+  #read(bytes: Buffer): void {
+    const document = usageDocument(bytes, this.#isCut ? HALF_BYTES : 0);
     if (document !== undefined) this.#parser.readUsage(document, false, this.#usage);
   }
 
@@ -91,16 +99,31 @@ function mayBeginObject(chunk: Buffer): boolean {
 
 /** A document of the member `usage` alone. `headBytes`: where the end begins, or 0 when nothing is missing. */
 function usageDocument(kept: Buffer, headBytes: number): JsonObject | undefined {
-  const tail = kept.subarray(headBytes);
+  if (kept.length <= WALKED_BYTES) {
+    const scan = scanMembers(kept, 'usage');
+    // what is cut off or goes on after its end is no document
+    if (scan === undefined || scan.end < 0 || !isBlank(kept, scan.end)) return undefined;
+    return decodeMember(kept, scan.values.at(-1));
+  }
+  const tail = headBytes === 0 ? kept : kept.subarray(headBytes);
   const inTail = scanTail(tail, 'usage');
-  if (inTail !== undefined) return wrap(tail.subarray(inTail.start, inTail.end));
+  if (inTail !== undefined) return decodeMember(tail, inTail);
   const head = headBytes === 0 ? kept : kept.subarray(0, headBytes);
-  const inHead = scanMembers(head, 'usage')?.values.at(-1);
-  return inHead === undefined ? undefined : wrap(head.subarray(inHead.start, inHead.end));
+  return decodeMember(head, scanMembers(head, 'usage')?.values.at(-1));
 }
 
-function wrap(value: Buffer): JsonObject | undefined {
-  return decodeObject(Buffer.concat([Buffer.from('{"usage":'), value, Buffer.from('}')]));
+function decodeMember(bytes: Buffer, value: ByteRange | undefined): JsonObject | undefined {
+  if (value === undefined) return undefined;
+  try {
+    return { usage: JSON.parse(bytes.toString('utf8', value.start, value.end)) as unknown };
+  } catch {
+    return undefined;
+  }
+}
+
+function isBlank(bytes: Buffer, from: number): boolean {
+  for (let i = from; i < bytes.length; i += 1) if ((bytes[i] ?? 0) > SPACE) return false;
+  return true;
 }
 
 /** The JSON object in `bytes`; undefined when it is something else. */
