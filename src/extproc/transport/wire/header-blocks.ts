@@ -1,4 +1,5 @@
-import { ConnectionError, ERROR, FLAG, MAX_WINDOW_BYTES, readUint32 } from './frames.ts';
+import { checkDependency } from './frame-checks.ts';
+import { ConnectionError, ERROR, FLAG } from './frames.ts';
 import { HpackDecoder, HpackError } from './hpack/decoder.ts';
 import { LIMITS } from './limits.ts';
 import { RequestHead } from './request-head.ts';
@@ -47,9 +48,7 @@ export class HeaderBlocks {
       first += 1;
     }
     if ((flags & FLAG.PRIORITY) !== 0) {
-      if ((readUint32(bytes, first) & MAX_WINDOW_BYTES) === streamId) {
-        throw new ConnectionError(ERROR.PROTOCOL_ERROR, 'a stream that depends on itself');
-      }
+      checkDependency(streamId, bytes, first);
       first += 5;
     }
     if (first > last) throw new ConnectionError(ERROR.PROTOCOL_ERROR, 'HEADERS: padding exceeds them');

@@ -43,11 +43,12 @@ export class WireStream implements ByteStream, MessageSink {
   handler: ByteStreamHandler | undefined = undefined;
   /** Bytes that the peer takes; negative when it has narrowed its window. */
   sendWindowBytes: number;
-  /** Bytes that the peer may send, and those of them that it may be given back. */
+  /** Bytes that the peer may send. */
   receiveWindowBytes: number;
-  consumedBytes = 0;
   /** Content to come by `content-length`; NaN when that was not said. */
   #declaredLeft: number;
+  /** A frame of content was received. */
+  hasContent = false;
   /** The peer sends no more. */
   isRemoteDone = false;
   /** Nothing leaves any more: trailers or a reset were sent. */
@@ -85,11 +86,6 @@ export class WireStream implements ByteStream, MessageSink {
   /** Nothing received waits for `resume`. */
   get isReadOut(): boolean {
     return this.#held === undefined;
-  }
-
-  /** Content was received. */
-  get hasContent(): boolean {
-    return this.consumedBytes > 0;
   }
 
   /** Answers with this header block alone, once the peer has sent everything. */

@@ -26,10 +26,8 @@ export class WireTransport implements Transport {
   }
 
   accept(socket: Socket): void {
-    if (this.#isDraining) {
-      socket.destroy();
-      return;
-    }
+    if (this.#isDraining) socket.destroy();
+    if (socket.destroyed) return;
     this.#connections.add(new WireConnection(socket, this.#services));
     this.#cancelTick ??= this.#clock.every(TICK_MS, () => this.#tick());
   }

@@ -1,0 +1,88 @@
+import type { WireStream } from './stream.ts';
+
+/** Streams that ended last and are remembered, to tell a late frame from a wrong one. */
+const REMEMBERED = 64;
+
+/** The streams of one connection, and which of them wait for what. */
+export class StreamTable {
+  readonly #streams = new Map<number, WireStream>();
+  /** Ended on this side and not on the peer's, the longest first. */
+  readonly #lingering = new Set<WireStream>();
+  /** Kept back by the connection's window, the longest first. */
+  readonly #blocked = new Set<WireStream>();
+  /** Told to wait for the socket. */
+  readonly #congested = new Set<WireStream>();
+  readonly #recent = new Uint32Array(REMEMBERED);
+  #recentAt = 0;
+
+  /** Streams that have not ended on both sides. */
+  get size(): number {
+    return this.#streams.size;
+  }
+
+  get(id: number): WireStream | undefined {
+    return this.#streams.get(id);
+  }
+
+  add(stream: WireStream): void {
+    this.#streams.set(stream.id, stream);
+  }
+
+  /** False when it is not there. */
+  delete(stream: WireStream): boolean {
+    if (!this.#streams.delete(stream.id)) return false;
+    this.#lingering.delete(stream);
+    this.#blocked.delete(stream);
+    this.#congested.delete(stream);
+    this.#recent[this.#recentAt] = stream.id;
+    this.#recentAt = (this.#recentAt + 1) % REMEMBERED;
+    return true;
+  }
+
+  /** A stream with this id ended not long ago. */
+  hasEnded(id: number): boolean {
+    return this.#recent.includes(id);
+  }
+
+  /** All of them; those deleted meanwhile are still visited. */
+  all(): WireStream[] {
+    return [...this.#streams.values()];
+  }
+
+  linger(stream: WireStream): void {
+    this.#lingering.add(stream);
+  }
+
+  /** Those that linger since before `sinceMs`. */
+  *overdue(sinceMs: number): Iterable<WireStream> {
+    for (const stream of this.#lingering) {
+      if (stream.lingersSinceMs > sinceMs) return;
+      yield stream;
+    }
+  }
+
+  block(stream: WireStream): void {
+    this.#blocked.add(stream);
+  }
+
+  /** Lets blocked streams send while `hasWindow`; one that is blocked again goes behind the others. */
+  unblock(hasWindow: () => boolean): void {
+    const waiting = [...this.#blocked];
+    this.#blocked.clear();
+    for (const stream of waiting) {
+      if (hasWindow()) stream.unblock();
+      else this.#blocked.add(stream);
+    }
+  }
+
+  congest(stream: WireStream): void {
+    this.#congested.add(stream);
+  }
+
+  /** The socket has room: those told to wait go on. */
+  relieve(): void {
+    const waiting = [...this.#congested];
+    this.#congested.clear();
+    for (const stream of waiting) stream.relieved();
+  }
+}
