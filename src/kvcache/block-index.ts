@@ -1,5 +1,5 @@
 import { nextInt, type Rng } from '../util/rng.ts';
-import { ABSENT, BlockTable, MAX_LANES, UNUSED, USED_SINCE } from './block-table.ts';
+import { ABSENT, BATCH, BlockTable, MAX_LANES, UNUSED, USED_SINCE } from './block-table.ts';
 import { EntryQueues } from './entry-queue.ts';
 import { PrefixWalk } from './prefix-walk.ts';
 
@@ -18,9 +18,6 @@ const SWEEP_PER_INSERT = 64;
  * the worst case near a third of a millisecond, when everything in a large queue was used since the last pass.
  */
 const MAX_SECOND_CHANCES = 8192;
-
-/** Blocks for which `insert` reads ahead. */
-const BATCH = 32;
 
 /** Evictions after which the fullest lane is looked for again. */
 const VICTIM_EVICTIONS = 256;
@@ -161,15 +158,16 @@ export class BlockIndex {
     const table = this.#table;
     for (let end = range.to; end > range.from; end -= BATCH) {
       const start = Math.max(range.from, end - BATCH);
-      table.warm(hashes, 2 * start, end - start);
       this.#warmOldest(lane, end - start);
+      table.warm(hashes, 2 * start, end - start);
       for (let i = end - 1; i >= start; i -= 1) {
         const low = (hashes[2 * i] ?? 0) | 0;
         const high = (hashes[2 * i + 1] ?? 0) | 0;
-        let at = table.find(low, high);
+        const place = table.places[i - start] ?? 0;
+        let at = table.findFrom(place, low, high);
         if (at >= 0 && table.touch(at, lane)) continue;
-        if (this.#makeRoom(lane)) at = table.find(low, high);
-        if (at < 0) table.insert(low, high, lane);
+        if (this.#makeRoom(lane)) at = table.findFrom(place, low, high);
+        if (at < 0) table.insert(place, low, high, lane);
         else this.#forgot(table.add(at, lane));
         this.#queues.push(lane, low, high);
         this.#held[lane] = (this.#held[lane] ?? 0) + 1;
@@ -225,7 +223,7 @@ export class BlockIndex {
   #warmOldest(lane: number, blocks: number): void {
     const queues = this.#queues;
     const surplus = (queues.length[lane] ?? 0) + blocks - (this.#capacity[lane] ?? 1);
-    const count = Math.min(surplus, queues.oldestRun(lane));
+    const count = Math.min(surplus, queues.oldestRun(lane), BATCH);
     if (count > 0) this.#table.warm(queues.entries, queues.oldest(lane), count);
   }
 
@@ -249,8 +247,8 @@ export class BlockIndex {
     const queues = this.#queues;
     for (let chances = 0; ; chances += 1) {
       const oldest = queues.oldest(lane);
-      const low = queues.entries[oldest] ?? 0;
-      const high = queues.entries[oldest + 1] ?? 0;
+      const low = (queues.entries[oldest] ?? 0) | 0;
+      const high = (queues.entries[oldest + 1] ?? 0) | 0;
       const at = this.#table.find(low, high);
       queues.shift(lane);
       if (at < 0) return;
@@ -269,7 +267,7 @@ export class BlockIndex {
   #drop(lane: number): void {
     const queues = this.#queues;
     const oldest = queues.oldest(lane);
-    const at = this.#table.find(queues.entries[oldest] ?? 0, queues.entries[oldest + 1] ?? 0);
+    const at = this.#table.find((queues.entries[oldest] ?? 0) | 0, (queues.entries[oldest + 1] ?? 0) | 0);
     queues.shift(lane);
     if (at >= 0 && this.#table.remove(at, lane)) this.#forgot(lane);
   }

@@ -8,7 +8,7 @@ const NONE = -1;
  */
 export class EntryQueues {
   /** Halves of hashes, low before high; see `oldest`. */
-  readonly entries: Int32Array;
+  readonly entries: Uint32Array;
   readonly #next: Int32Array;
   readonly #previous: Int32Array;
   readonly #headPage: Int32Array;
@@ -24,7 +24,7 @@ export class EntryQueues {
   /** `entries`: over all lanes, rounded up to whole pages. */
   constructor(entries: number, lanes: number) {
     const pages = Math.ceil(entries / PAGE_ENTRIES);
-    this.entries = new Int32Array(pages * PAGE_ENTRIES * 2);
+    this.entries = new Uint32Array(pages * PAGE_ENTRIES * 2);
     this.#next = new Int32Array(pages).fill(NONE);
     this.#previous = new Int32Array(pages).fill(NONE);
     this.#headPage = new Int32Array(lanes).fill(NONE);
@@ -91,7 +91,7 @@ export class EntryQueues {
     const page = this.#tailPage[lane] ?? NONE;
     const at = (this.#tailAt[lane] ?? 0) - 1;
     const entry = 2 * (page * PAGE_ENTRIES + at);
-    if (this.entries[entry] !== low || this.entries[entry + 1] !== high) return;
+    if (((this.entries[entry] ?? 0) | 0) !== low || ((this.entries[entry + 1] ?? 0) | 0) !== high) return;
     this.#tailAt[lane] = at;
     this.#shorten(lane);
     const tail = this.#tailPage[lane] ?? NONE;

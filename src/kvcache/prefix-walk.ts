@@ -1,9 +1,6 @@
-import { type BlockTable, WIDE } from './block-table.ts';
+import { BATCH, type BlockTable, WIDE } from './block-table.ts';
 
 const NONE = -1;
-
-/** Blocks for which the walk reads ahead, once the first one matched. */
-const BATCH = 32;
 
 /** The lanes of two holders in a word, without their "used" bits. */
 const HOLDERS = 0x7fff_7fff;
@@ -62,22 +59,31 @@ export class PrefixWalk {
    * when the walk is over.
    */
   #walkMany(hashes: Uint32Array, from: number, to: number, out: Int32Array): number {
-    const { slots, rows } = this.#table;
-    const { bits: wide, rowWords } = rows;
+    const table = this.#table;
+    const { slots, places } = table;
+    const { bits: wide, rowWords } = table.rows;
     const active = this.#active;
     const words = this.#words;
+    // the first block alone: most walks that find nothing end there
+    let start = from;
+    let end = from + 1;
+    table.warm(hashes, 2 * from, 1);
     for (let i = from; i < to; ) {
       // The first 128 lanes in local variables: a pool of that size needs no memory but the rows.
       const a0 = active[0] ?? 0;
       const a1 = active[1] ?? 0;
       const a2 = active[2] ?? 0;
       const a3 = active[3] ?? 0;
-      let at = -1;
+      let at = 0;
       let row = 0;
       let lost = 0;
       for (; i < to && lost === 0; i += 1) {
-        if ((i - from) % BATCH === 1) this.#table.warm(hashes, 2 * i, Math.min(BATCH, to - i));
-        at = this.#table.find((hashes[2 * i] ?? 0) | 0, (hashes[2 * i + 1] ?? 0) | 0);
+        if (i === end) {
+          start = i;
+          end = Math.min(to, i + BATCH);
+          table.warm(hashes, 2 * start, end - start);
+        }
+        at = table.findFrom(places[i - start] ?? 0, (hashes[2 * i] ?? 0) | 0, (hashes[2 * i + 1] ?? 0) | 0);
         if (at < 0 || slots[at + 2] !== WIDE) break;
         row = (slots[at + 3] ?? 0) * rowWords;
         lost = a0 & ~(wide[row] ?? 0);
@@ -102,21 +108,32 @@ export class PrefixWalk {
   }
 
   /**
-   * Walks on from block `start` with the lanes in `#few`. Neighbours in a chain mostly have the same holders in the
+   * Walks on from block `first` with the lanes in `#few`. Neighbours in a chain mostly have the same holders in the
    * same order, so one comparison of the two words stands for looking at each lane.
    */
-  #walkFew(hashes: Uint32Array, from: number, start: number, to: number, out: Int32Array): void {
+  #walkFew(hashes: Uint32Array, from: number, first: number, to: number, out: Int32Array): void {
     const table = this.#table;
-    const { slots } = table;
+    const { slots, places } = table;
     const few = this.#few;
-    let sameFirst = 0;
-    let sameSecond = 0;
-    for (let i = start; i < to; i += 1) {
-      if ((i - from) % BATCH === 1) table.warm(hashes, 2 * i, Math.min(BATCH, to - i));
-      const at = table.find((hashes[2 * i] ?? 0) | 0, (hashes[2 * i + 1] ?? 0) | 0);
-      const first = at < 0 ? 0 : (slots[at + 2] ?? 0) & HOLDERS;
-      const second = at < 0 ? 0 : (slots[at + 3] ?? 0) & HOLDERS;
-      if (first === sameFirst && second === sameSecond && first !== 0) continue;
+    let same1 = 0;
+    let same2 = 0;
+    let start = first;
+    let end = first + 1;
+    table.warm(hashes, 2 * first, 1);
+    for (let i = first; i < to; i += 1) {
+      if (i === end) {
+        start = i;
+        end = Math.min(to, i + BATCH);
+        table.warm(hashes, 2 * start, end - start);
+      }
+      const at = table.findFrom(
+        places[i - start] ?? 0,
+        (hashes[2 * i] ?? 0) | 0,
+        (hashes[2 * i + 1] ?? 0) | 0,
+      );
+      const holders1 = at < 0 ? 0 : (slots[at + 2] ?? 0) & HOLDERS;
+      const holders2 = at < 0 ? 0 : (slots[at + 3] ?? 0) & HOLDERS;
+      if (holders1 === same1 && holders2 === same2 && holders1 !== 0) continue;
       let left = 0;
       for (let n = 0; n < 4; n += 1) {
         const lane = few[n] ?? NONE;
@@ -129,8 +146,8 @@ export class PrefixWalk {
       }
       if (left === 0) return;
       const isWide = slots[at + 2] === WIDE;
-      sameFirst = isWide ? 0 : first;
-      sameSecond = isWide ? 0 : second;
+      same1 = isWide ? 0 : holders1;
+      same2 = isWide ? 0 : holders2;
     }
     for (let n = 0; n < 4; n += 1) {
       const lane = few[n] ?? NONE;
