@@ -67,11 +67,12 @@ export class RequestHalf {
   #head: Head | undefined = undefined;
   #skipsResponse = false;
 
-  constructor(services: ExchangeServices, outbound: Outbound, owner: RequestOwner) {
+  /** `receivedAtMs`: the present. */
+  constructor(services: ExchangeServices, outbound: Outbound, owner: RequestOwner, receivedAtMs: number) {
     this.#services = services;
     this.#outbound = outbound;
     this.#owner = owner;
-    this.#receivedAtMs = services.clock.nowMs();
+    this.#receivedAtMs = receivedAtMs;
   }
 
   /** Takes the subset hint out of what came with a part of the request. */

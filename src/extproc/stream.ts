@@ -46,7 +46,7 @@ export class ExchangeStream implements ByteStreamHandler, OutboundOwner, Request
     this.#closed = closed;
     this.openedAtMs = services.clock.nowMs();
     this.#outbound = new Outbound(wire, this);
-    this.#requestHalf = new RequestHalf(services, this.#outbound, this);
+    this.#requestHalf = new RequestHalf(services, this.#outbound, this, this.openedAtMs);
     this.#responseHalf = new ResponseHalf(services.responseStage, this.#outbound, this);
   }
 

@@ -33,6 +33,8 @@ export class RequestHooks {
   readonly #preRequest: readonly Timed<PreRequestHook>[];
   readonly #clock: Clock;
   readonly #log: Log;
+  /** Start of the producer that runs without waiting; a clock is read once between two of them. */
+  #producedAtMs = 0;
 
   constructor(
     plugins: {
@@ -51,15 +53,16 @@ export class RequestHooks {
 
   /** A processor that throws a `RejectionError` refuses the request; any other failure is contained. */
   processHeaders(request: InferenceRequest): void {
+    if (this.#headerProcessors.length === 0) return;
+    let startMs = this.#clock.nowMs();
     for (const hook of this.#headerProcessors) {
-      const startMs = this.#clock.nowMs();
       try {
         hook.plugin.requestHeaders(request);
       } catch (error) {
         if (error instanceof RejectionError) throw error;
         this.#contain(hook, 'request header processor failed', error);
       }
-      hook.cell.observe((this.#clock.nowMs() - startMs) / 1000);
+      startMs = this.#observe(hook, startMs);
     }
   }
 
@@ -72,6 +75,7 @@ export class RequestHooks {
     candidates: readonly Endpoint[],
     patience: Patience,
   ): undefined | Promise<void> {
+    this.#producedAtMs = this.#clock.nowMs();
     for (let i = 0; i < this.#producers.length; i += 1) {
       const waiting = this.#produceOne(i, request, candidates, patience);
       if (waiting !== undefined) return this.#produceRest(waiting, i + 1, request, candidates, patience);
@@ -86,8 +90,8 @@ export class RequestHooks {
   preRequest(request: InferenceRequest, result: SchedulingResult): void {
     let failure: unknown;
     let failures = 0;
+    let startMs = this.#clock.nowMs();
     for (const hook of this.#preRequest) {
-      const startMs = this.#clock.nowMs();
       try {
         hook.plugin.preRequest(request, result);
       } catch (error) {
@@ -95,7 +99,7 @@ export class RequestHooks {
         failure = error;
         this.#contain(hook, 'pre-request hook failed', error);
       }
-      hook.cell.observe((this.#clock.nowMs() - startMs) / 1000);
+      startMs = this.#observe(hook, startMs);
     }
     if (failures === 0) return;
     if (failures === 1) throw RejectionError.from(failure);
@@ -112,10 +116,12 @@ export class RequestHooks {
     const { signal } = patience;
     await waiting;
     for (let i = next; i < this.#producers.length && !signal.aborted; i += 1) {
+      this.#producedAtMs = this.#clock.nowMs();
       await this.#produceOne(i, request, candidates, patience);
     }
   }
 
+  /** Starts at `#producedAtMs`, and moves it to its end unless it waits. */
   #produceOne(
     index: number,
     request: InferenceRequest,
@@ -124,7 +130,7 @@ export class RequestHooks {
   ): undefined | Promise<void> {
     const hook = this.#producers[index];
     if (hook === undefined) return undefined;
-    const startMs = this.#clock.nowMs();
+    const startMs = this.#producedAtMs;
     const budgetMs = hook.plugin.timeoutMs;
     const budget = budgetMs === undefined ? undefined : new AbortController();
     try {
@@ -144,7 +150,7 @@ export class RequestHooks {
     } catch (error) {
       this.#contain(hook, 'data producer failed', error);
     }
-    hook.cell.observe((this.#clock.nowMs() - startMs) / 1000);
+    this.#producedAtMs = this.#observe(hook, startMs);
     return undefined;
   }
 
@@ -177,6 +183,13 @@ export class RequestHooks {
       cancelTimer();
       hook.cell.observe((this.#clock.nowMs() - run.startMs) / 1000);
     }
+  }
+
+  /** A call that began at `startMs` is over; returns the time, which is the start of the next one. */
+  #observe(hook: Timed<unknown>, startMs: number): number {
+    const nowMs = this.#clock.nowMs();
+    hook.cell.observe((nowMs - startMs) / 1000);
+    return nowMs;
   }
 
   #contain(hook: Timed<unknown>, message: string, error: unknown): void {

@@ -100,13 +100,26 @@ export class ResponseHandler {
     const state = stateOf(request);
     if (state.isEnded) return;
     state.isEnded = true;
-    this.#contained('usage', () => state.usage?.finish());
+    let nowMs = this.#clock.nowMs();
+    try {
+      state.usage?.finish();
+    } catch (error) {
+      this.#contain('usage', error);
+    }
     state.usage = undefined;
     state.restorer = undefined;
-    if (request.endpoint !== undefined) this.#hooks.complete(request, response);
-    const processingMs = response.isStreaming ? state.chunkMs : this.#clock.nowMs() - state.headersAtMs;
-    this.#contained('observer', () => this.#services.observer.completed(request, response, processingMs));
-    this.#contained('release', () => this.#services.release(request));
+    if (request.endpoint !== undefined) nowMs = this.#hooks.complete(request, response, nowMs);
+    const processingMs = response.isStreaming ? state.chunkMs : nowMs - state.headersAtMs;
+    try {
+      this.#services.observer.completed(request, response, processingMs);
+    } catch (error) {
+      this.#contain('observer', error);
+    }
+    try {
+      this.#services.release(request);
+    } catch (error) {
+      this.#contain('release', error);
+    }
   }
 
   /** Gives the credit to the endpoint that the data plane names, when that is another one. */
@@ -138,7 +151,7 @@ export class ResponseHandler {
   #count(request: InferenceRequest, response: InferenceResponse, sizeBytes: number, nowMs: number): void {
     if (response.sizeBytes === 0) {
       response.firstByteAtMs = nowMs;
-      if (request.endpoint !== undefined) this.#hooks.started(request, response);
+      if (request.endpoint !== undefined) this.#hooks.started(request, response, nowMs);
     } else if (response.isStreaming) {
       this.#services.observer.chunkFollowed(request, response, nowMs - response.lastByteAtMs);
     }
@@ -147,12 +160,8 @@ export class ResponseHandler {
   }
 
   /** One part of the end that fails must not keep the others from running. */
-  #contained(part: string, run: () => void): void {
-    try {
-      run();
-    } catch (error) {
-      this.#log.error({ part, err: error }, 'end of a response failed in part');
-    }
+  #contain(part: string, error: unknown): void {
+    this.#log.error({ part, err: error }, 'end of a response failed in part');
   }
 }
 

@@ -42,40 +42,51 @@ export class ResponseHooks {
   }
 
   headers(request: InferenceRequest, response: InferenceResponse): void {
+    if (this.#headerHooks.length === 0) return;
+    let startMs = this.#clock.nowMs();
     for (const hook of this.#headerHooks) {
-      const startMs = this.#clock.nowMs();
       try {
         hook.plugin.responseHeaders(request, response);
       } catch (error) {
         this.#contain(hook, 'response header hook failed', error);
       }
-      hook.duration.observe((this.#clock.nowMs() - startMs) / 1000);
+      startMs = this.#observe(hook, startMs);
     }
   }
 
-  started(request: InferenceRequest, response: InferenceResponse): void {
+  /** The first byte came at `nowMs`, which is the present. */
+  started(request: InferenceRequest, response: InferenceResponse, nowMs: number): void {
+    let startMs = nowMs;
     for (const hook of this.#bodyHooks) {
       if (hook.plugin.responseStarted === undefined) continue;
-      const startMs = this.#clock.nowMs();
       try {
         hook.plugin.responseStarted(request, response);
       } catch (error) {
         this.#contain(hook, 'response body hook failed', error);
       }
-      hook.duration.observe((this.#clock.nowMs() - startMs) / 1000);
+      startMs = this.#observe(hook, startMs);
     }
   }
 
-  complete(request: InferenceRequest, response: InferenceResponse): void {
+  /** The response ended at `nowMs`, which is the present. Returns the time after the last hook. */
+  complete(request: InferenceRequest, response: InferenceResponse, nowMs: number): number {
+    let startMs = nowMs;
     for (const hook of this.#bodyHooks) {
-      const startMs = this.#clock.nowMs();
       try {
         hook.plugin.responseComplete(request, response);
       } catch (error) {
         this.#contain(hook, 'response completion hook failed', error);
       }
-      hook.duration.observe((this.#clock.nowMs() - startMs) / 1000);
+      startMs = this.#observe(hook, startMs);
     }
+    return startMs;
+  }
+
+  /** A call that began at `startMs` is over; returns the time, which is the start of the next one. */
+  #observe(hook: Measured<unknown>, startMs: number): number {
+    const nowMs = this.#clock.nowMs();
+    hook.duration.observe((nowMs - startMs) / 1000);
+    return nowMs;
   }
 
   #contain(hook: Measured<unknown>, message: string, error: unknown): void {

@@ -5,7 +5,6 @@ import type { Picker } from '../framework/picker.ts';
 import type { ProfileSpec } from '../framework/pipeline.ts';
 import type { ProfileResult } from '../framework/profile-handler.ts';
 import type { InferenceRequest } from '../framework/request.ts';
-import type { Clock } from '../util/clock.ts';
 import type { ProfileRecord } from './decision-record.ts';
 import { type EngineContext, PluginMeter } from './plugin-meter.ts';
 import { ScorePass } from './score-pass.ts';
@@ -27,7 +26,8 @@ export class Profile {
   readonly #scores: ScorePass;
   readonly #picker: Picker;
   readonly #pickerMeter: PluginMeter;
-  readonly #clock: Clock;
+  /** `Clock.nowMs()` when the last run that did not throw ended. */
+  endedAtMs = 0;
 
   constructor(spec: ProfileSpec, context: EngineContext) {
     this.name = spec.name;
@@ -39,19 +39,19 @@ export class Profile {
     this.#scores = new ScorePass(spec.scorers, context);
     this.#picker = spec.picker.plugin;
     this.#pickerMeter = new PluginMeter('Picker', spec.picker, context);
-    this.#clock = context.clock;
   }
 
   /**
    * Throws `RejectionError` 429 `rejected-saturated` when the filters leave nobody, a plain `Error` when the picker
-   * chooses nobody. `totals` of the result is valid until the next run of this profile. `record` is filled when given.
+   * chooses nobody. `startMs`: the present. `totals` of the result is valid until the next run of this profile. `record` is filled when given.
    */
   run(
     request: InferenceRequest,
     candidates: readonly Endpoint[],
+    startMs: number,
     record: ProfileRecord | undefined,
   ): ProfileResult {
-    let atMs = this.#clock.nowMs();
+    let atMs = startMs;
     let kept = candidates;
     for (const step of this.#filters) {
       if (kept.length === 0) break;
@@ -69,7 +69,7 @@ export class Profile {
       });
     }
     const totals = this.#scores.run(request, kept, atMs, record);
-    const targets = this.#pick(kept, totals);
+    const targets = this.#pick(kept, totals, this.#scores.endedAtMs);
     if (record !== undefined) {
       record.candidates = kept;
       record.totals = Array.from(totals.subarray(0, kept.length));
@@ -79,8 +79,7 @@ export class Profile {
     return { targets, candidates: kept, totals };
   }
 
-  #pick(candidates: readonly Endpoint[], totals: Float64Array): readonly Endpoint[] {
-    const startMs = this.#clock.nowMs();
+  #pick(candidates: readonly Endpoint[], totals: Float64Array, startMs: number): readonly Endpoint[] {
     let targets: readonly Endpoint[];
     try {
       targets = this.#picker.pick(candidates, totals);
@@ -88,7 +87,7 @@ export class Profile {
       this.#pickerMeter.failed(error);
       targets = best(candidates, totals);
     }
-    this.#pickerMeter.observeSince(startMs);
+    this.endedAtMs = this.#pickerMeter.observeSince(startMs);
     return targets;
   }
 }

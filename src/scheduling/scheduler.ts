@@ -36,6 +36,8 @@ export class Scheduler {
   readonly #attempts: Attempts;
   readonly #clock: Clock;
   readonly #log: Log;
+  /** When the step before ended; a clock is read once between two steps. */
+  #atMs = 0;
 
   constructor(options: SchedulerOptions) {
     for (const spec of options.profiles) this.#profiles.set(spec.name, new Profile(spec, options));
@@ -56,6 +58,7 @@ export class Scheduler {
    */
   schedule(request: InferenceRequest): SchedulingResult {
     const startMs = this.#clock.nowMs();
+    this.#atMs = startMs;
     const records: ProfileRecord[] | undefined = this.#log.isLevelEnabled('debug') ? [] : undefined;
     let target: Endpoint | undefined;
     let refusal: RejectionError | undefined;
@@ -70,7 +73,7 @@ export class Scheduler {
       this.#attempts.failed(request.targetModel);
       throw refusal;
     } finally {
-      const elapsedMs = this.#clock.nowMs() - startMs;
+      const elapsedMs = this.#atMs - startMs;
       this.#duration.observe(elapsedMs / 1000);
       if (records !== undefined) this.#logDecision({ request, records, target, refusal, elapsedMs });
     }
@@ -78,7 +81,7 @@ export class Scheduler {
 
   #cycle(request: InferenceRequest, records: ProfileRecord[] | undefined): SchedulingResult {
     const results: ProfileResults = new Map();
-    const failures: Failures = new Map();
+    let failures: Failures | undefined;
     // A handler that never stops asking would hold the event loop; two rounds a profile is more than any needs.
     let rounds = 2 * this.#names.length;
     for (let names = this.#pick(request, results); names.length > 0; names = this.#pick(request, results)) {
@@ -87,7 +90,15 @@ export class Scheduler {
         break;
       }
       rounds -= 1;
-      for (const name of names) this.#run(name, request, results, failures, records);
+      for (const name of names) {
+        const failure = this.#run(name, request, results, records);
+        if (failure !== undefined) {
+          failures ??= new Map();
+          failures.set(name, failure);
+        } else if (failures !== undefined) {
+          failures.delete(name);
+        }
+      }
     }
     if (results.size === 0)
       throw noTarget(`failed to run any scheduler profile for request ${request.requestId}`);
@@ -95,29 +106,27 @@ export class Scheduler {
   }
 
   #pick(request: InferenceRequest, results: ProfileResults): readonly string[] {
-    const startMs = this.#clock.nowMs();
     try {
       return this.#handler.pick(request, this.#names, results);
     } catch (error) {
       if (!(error instanceof RejectionError)) this.#pickMeter.failed(error);
       throw error;
     } finally {
-      this.#pickMeter.observeSince(startMs);
+      this.#atMs = this.#pickMeter.observeSince(this.#atMs);
     }
   }
 
+  /** Returns why it failed; undefined when it did not. */
   #run(
     name: string,
     request: InferenceRequest,
     results: ProfileResults,
-    failures: Failures,
     records: ProfileRecord[] | undefined,
-  ): void {
+  ): unknown {
     const profile = this.#profiles.get(name);
     if (profile === undefined) {
       results.set(name, undefined);
-      failures.set(name, new Error(`profile '${name}' is not configured`));
-      return;
+      return new Error(`profile '${name}' is not configured`);
     }
     let record: ProfileRecord | undefined;
     if (records !== undefined) {
@@ -125,22 +134,27 @@ export class Scheduler {
       records.push(record);
     }
     try {
-      results.set(name, profile.run(request, request.candidates, record));
-      failures.delete(name);
+      results.set(name, profile.run(request, request.candidates, this.#atMs, record));
+      this.#atMs = profile.endedAtMs;
+      return undefined;
     } catch (error) {
+      this.#atMs = this.#clock.nowMs();
       results.set(name, undefined);
-      failures.set(name, error);
+      return error ?? new Error('unknown failure');
     }
   }
 
-  #process(request: InferenceRequest, results: ProfileResults, failures: Failures): SchedulingResult {
-    const startMs = this.#clock.nowMs();
+  #process(
+    request: InferenceRequest,
+    results: ProfileResults,
+    failures: Failures | undefined,
+  ): SchedulingResult {
     try {
       return this.#handler.process(request, results);
     } catch (error) {
       throw refusalOf(error, failures);
     } finally {
-      this.#processMeter.observeSince(startMs);
+      this.#atMs = this.#processMeter.observeSince(this.#atMs);
     }
   }
 
@@ -160,9 +174,9 @@ export class Scheduler {
 }
 
 /** The typed error that decides the answer: the handler's own, then the profiles' in order of name, else 429. */
-function refusalOf(handlerError: unknown, failures: Failures): RejectionError {
+function refusalOf(handlerError: unknown, failures: Failures | undefined): RejectionError {
   const errors = [handlerError];
-  for (const name of [...failures.keys()].sort()) errors.push(failures.get(name));
+  for (const name of [...(failures?.keys() ?? [])].sort()) errors.push(failures?.get(name));
   const typed = errors.find((error) => error instanceof RejectionError);
   if (typed !== undefined) return typed;
   const text = errors.map((error) => (error instanceof Error ? error.message : String(error))).join('; ');

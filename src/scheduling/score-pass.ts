@@ -21,6 +21,8 @@ export class ScorePass {
   readonly #steps: readonly Step[];
   #scratch = new Float64Array(64);
   #total = new Float64Array(64);
+  /** `Clock.nowMs()` when the last scorer of the last run ended. */
+  endedAtMs = 0;
 
   constructor(scorers: ProfileSpec['scorers'], context: EngineContext) {
     this.#steps = scorers.map((scorer) => ({
@@ -65,6 +67,7 @@ export class ScorePass {
         raw: Array.from(scratch.subarray(0, n)),
       });
     }
+    this.endedAtMs = atMs;
     return total;
   }
 }
