@@ -2,8 +2,10 @@ import { ConnectionError, ERROR } from './frames.ts';
 
 /** What a peer may cause without sending a request, and what each second forgives. */
 const LIMITS = {
-  /** SETTINGS, PING, PRIORITY, unknown and empty frames, updates and resets of streams that are gone. */
+  /** SETTINGS, PING, PRIORITY, unknown and empty frames, streams that were refused. */
   idle: { perSecond: 10_000, what: 'frames without use' },
+  /** Frames that were under way when their stream ended: a peer may send one or two for every exchange. */
+  late: { perSecond: 100_000, what: 'frames of streams that are over' },
   /**
    * Streams that the peer itself broke off. A data plane resets the stream of every client that leaves, and some
    * that of every exchange, so this is far beyond what one of its workers can send.
@@ -17,7 +19,7 @@ type Kind = keyof typeof LIMITS;
 
 /** Counts on one connection what costs a server more than its peer (RFC 9113, section 10.5). */
 export class FloodGuard {
-  readonly #counts: Record<Kind, number> = { idle: 0, reset: 0, 'empty reset': 0 };
+  readonly #counts: Record<Kind, number> = { idle: 0, late: 0, reset: 0, 'empty reset': 0 };
 
   /** Throws `ConnectionError` when it is too much. */
   count(kind: Kind): void {
@@ -31,6 +33,7 @@ export class FloodGuard {
   /** Once a second. */
   forgive(): void {
     this.#counts.idle = 0;
+    this.#counts.late = 0;
     this.#counts.reset = 0;
     this.#counts['empty reset'] = 0;
   }

@@ -243,7 +243,7 @@ export class Session implements FrameSink, StreamOwner {
     if (streamId === 0 || streamId > this.lastStreamId || streamId % 2 === 0) {
       throw new ConnectionError(ERROR.PROTOCOL_ERROR, `frame ${type} for a stream that was never opened`);
     }
-    this.#guard.count('idle');
+    this.#guard.count('late');
     if (type === FRAME.DATA) this.#refuse(streamId, ERROR.STREAM_CLOSED);
   }
 
