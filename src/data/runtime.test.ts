@@ -6,7 +6,7 @@ import { ConfigurationError } from '../framework/errors.ts';
 import type { Pipeline } from '../framework/pipeline.ts';
 import { coreMetricsExtractor } from '../plugins/extractors/core-metrics-extractor.ts';
 import { metricsDataSource } from '../plugins/sources/metrics-data-source.ts';
-import { systemClock } from '../util/clock.ts';
+import { type Clock, systemClock } from '../util/clock.ts';
 import { SeededRng } from '../util/rng.ts';
 import { DataRuntime } from './runtime.ts';
 import { staticEndpoints } from './static-endpoints.ts';
@@ -17,13 +17,13 @@ function page(waiting: number): string {
 }
 
 /** The data layer as the picker runs it, over the real source and extractor and the real clock. */
-function startRuntime(ports: readonly number[], sources = defaultSources()) {
+function startRuntime(ports: readonly number[], sources = defaultSources(), clock: Clock = systemClock) {
   const log = new RecordingLog();
   const instruments = new RecordingInstruments();
   const store = new EndpointStore(log);
   const runtime = new DataRuntime(sources, {
     store,
-    clock: systemClock,
+    clock,
     rng: new SeededRng(1),
     log,
     instruments,
@@ -120,6 +120,30 @@ describe('with real servers', () => {
     expect(data.at(0).isReachable).toBe(false);
     await expect.poll(() => data.at(0).isReachable, { interval: 5 }).toBe(true);
     expect(server.requests.length).toBe(before + 1);
+  });
+
+  test('an idle pool is scraped once a second, and from its first request on at full pace', async () => {
+    await using server = await startMetricsServer(page(3));
+    let skewMs = 0;
+    const clock: Clock = { ...systemClock, nowMs: () => systemClock.nowMs() + skewMs };
+    await using data = startRuntime([server.port], defaultSources(), clock);
+    await data.runtime.firstRound(2_000);
+    skewMs = 6_000;
+    await expect.poll(() => data.runtime.scrapeIntervalMs, { interval: 5, timeout: 3_000 }).toBe(1_000);
+    await server.received(server.requests.length + 1); // what was under way when time jumped is over
+    const count = server.requests.length;
+    await server.received(count + 1);
+    const idleAtMs = performance.now();
+    await server.received(count + 2);
+    expect(performance.now() - idleAtMs).toBeGreaterThan(900);
+
+    server.page = page(8);
+    data.runtime.noteActivity();
+    const wokenAtMs = performance.now();
+    await expect.poll(() => data.at(0).scraped.waitingQueueSize, { interval: 2 }).toBe(8);
+    expect(performance.now() - wokenAtMs).toBeLessThan(400); // 60 ms on a machine with nothing else to do
+    await server.received(server.requests.length + 5);
+    expect(performance.now() - wokenAtMs).toBeLessThan(900);
   });
 
   test('a page that is no metrics page counts as an extract error, and keeps what was known', async () => {
