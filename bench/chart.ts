@@ -2,7 +2,7 @@ import { type Results, runTitle } from './results.ts';
 import { barOf, LOAD_ROWS } from './rows.ts';
 
 const WIDTH = 860;
-const LEFT = 400;
+const LEFT = 410;
 const SPACE = 380;
 const BAR_HEIGHT = 14;
 const GROUP_GAP = 12;

@@ -65,13 +65,13 @@ async function main(argv: readonly string[]): Promise<void> {
     process.stdout.write(describeOptions(OPTIONS));
     return;
   }
+  const setup = setupOf(options);
+  const effort = { ...EFFORT, rounds: options.rounds };
+  const rows = rowsOf(options.row, ROWS);
   const baseline = readBaseline(options.baseline);
   if (baseline === undefined && !options.update) {
     throw new UsageError(`--baseline: ${options.baseline} does not exist; --update makes it`);
   }
-  const setup = setupOf(options);
-  const effort = { ...EFFORT, rounds: options.rounds };
-  const rows = rowsOf(options.row, ROWS);
   const results = await new Session({ setup, effort, isQuick: false, rows }).run();
   const run = runTitle(results);
   const known = ratiosOf(baseline, run);

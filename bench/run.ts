@@ -29,7 +29,7 @@ const OPTIONS = {
 } as const;
 
 const FULL: Effort = { durationS: 4, steadyS: 4, warmUp: 1, rounds: 3 };
-const QUICK: Effort = { durationS: 1.5, steadyS: 1.5, warmUp: 0.5, rounds: 1 };
+const QUICK: Effort = { durationS: 1.2, steadyS: 1.2, warmUp: 0.4, rounds: 1 };
 
 const PAGE = 'docs/performance.md';
 const CHART = 'docs/images/performance.svg';

@@ -75,7 +75,7 @@ export class Session {
     try {
       return await measure();
     } catch (error) {
-      const message = error instanceof Error ? error.message : String(error);
+      const message = (error instanceof Error ? error.message : String(error)).trim();
       this.#failures.push({ row, message });
       this.#progress.say(`${row}: ${message}`);
       return undefined;

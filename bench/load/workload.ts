@@ -7,7 +7,10 @@ import { ReplyReader } from './reply-reader.ts';
 export interface Pace {
   /** Closed loop: requests in flight at all times. Used when `ratePerSecond` is 0. */
   readonly inFlight: number;
-  /** Open loop: mean requests a second, arriving at random times, whatever the server does. */
+  /**
+   * Open loop: mean requests a second, arriving at random times, whatever the server does; those of one millisecond
+   * come together.
+   */
   readonly ratePerSecond: number;
   /** Time between two chunks of a response; 0 sends them at once. */
   readonly chunkGapMs: number;
@@ -34,9 +37,6 @@ export class Tally {
 }
 
 const reader = new ReplyReader();
-
-/** A timer of one millisecond fires within this; arrivals that come sooner are polled for. */
-const TIMER_REACH_MS = 2;
 
 /** One request on its way: sends each phase when the server has answered the one before. */
 class Exchange implements CallHandler {
@@ -220,10 +220,8 @@ export class Workload {
       this.#startConversation();
       this.#nextArrivalMs += -Math.log(1 - this.#rng.next()) / conversationsPerMs;
     }
-    // arrivals in bursts would wait for each other; chunks of paced responses come often enough in any case
-    const isSoon = conversationsPerMs > 0 && this.#nextArrivalMs - nowMs < TIMER_REACH_MS;
-    if (isSoon && this.pace.chunkGapMs === 0) setImmediate(() => this.#tick());
-    else setTimeout(() => this.#tick(), 1);
+    // polling for arrivals that are closer would take a core, and turns of the scheduler away from the server
+    setTimeout(() => this.#tick(), 1);
   }
 
   #startConversation(): void {
