@@ -53,3 +53,19 @@ for (const blocks of [16, 1563, 6250]) {
 
 await run({ throw: true });
 console.log(`index: ${index.blockCount} blocks, ${index.entryCount} entries, ${index.sizeBytes / 1e6} MB`);
+
+for (const holders of [1, 4, 5, 64, ENDPOINTS]) {
+  const blocks = 3 * 2 ** 12; // three quarters of a power of two
+  const sharedBlocks = holders > 4 ? blocks / 8 : 0;
+  const full = new BlockIndex(
+    { blocks, entries: holders * blocks, sharedBlocks, endpoints: 1024 },
+    new SeededRng(1),
+  );
+  const hashes = randomHashes(blocks);
+  for (let slot = 0; slot < holders; slot += 1) {
+    full.addEndpoint(slot, blocks);
+    full.insert(slot, hashes, { from: 0, to: blocks }, added);
+  }
+  const bytes = full.sizeBytes / full.entryCount;
+  console.log(`memory: ${bytes.toFixed(1)} bytes an entry where ${holders} endpoints share every block`);
+}

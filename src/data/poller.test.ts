@@ -226,7 +226,7 @@ describe('many endpoints', () => {
     expect(share).toBeLessThan(0.33);
     // everyone gets a turn, and knows how long it is
     for (const gap of lastGaps(source, endpoints)) {
-      expect(gap).toBeGreaterThan(wantMs - 15);
+      expect(gap).toBeGreaterThan(wantMs - 30);
       expect(gap).toBeLessThan(wantMs + 35);
     }
     for (const { scrapeIntervalMs } of endpoints) expect(scrapeIntervalMs).toBeLessThan(wantMs + 20);
@@ -266,14 +266,12 @@ describe('many endpoints', () => {
   test('the log says once that intervals are longer, and once that they are not', async () => {
     const { clock, poller, endpoints, log } = await crowd(1_000, 49_000);
     await clock.advanceAsync(3_000, 10);
-    expect(log.lines).toMatchObject([
-      { level: 'info', fields: { endpoints: 1_000 }, message: expect.stringMatching(/less often/) },
-    ]);
+    expect(log.lines).toMatchObject([{ level: 'info', fields: { endpoints: 1_000 } }]);
     for (const endpoint of endpoints.slice(50)) poller.endpointRemoved(endpoint);
     await clock.advanceAsync(2_000, 10);
     expect(log.lines.map(({ message }) => message)).toEqual([
-      expect.stringMatching(/less often/),
-      expect.stringMatching(/as often as configured again/),
+      'endpoints are polled less often than configured: together their pages take too much CPU',
+      'endpoints are polled as often as configured again',
     ]);
     expect(poller.intervalMs).toBe(50);
     poller.close();

@@ -28,7 +28,7 @@ export interface BlockIndexSize {
   readonly blocks: number;
   /** (block, endpoint) pairs; 8 bytes each. */
   readonly entries: number;
-  /** Blocks that more than four endpoints hold; `endpoints` / 4 bytes each. */
+  /** Blocks that more than four endpoints hold, when there are `endpoints`; `endpoints` / 4 bytes each. */
   readonly sharedBlocks: number;
   /** Endpoints at a time. */
   readonly endpoints: number;
@@ -104,6 +104,7 @@ export class BlockIndex {
       larger.set(this.#laneOf);
       this.#laneOf = larger;
     }
+    this.#table.fit(lane, (forgotten) => this.#forgot(forgotten));
     this.#laneOf[slot] = lane;
     this.#state[lane] = ACTIVE;
     this.#capacity[lane] = Math.max(1, capacity);
@@ -166,7 +167,7 @@ export class BlockIndex {
         const place = table.places[i - start] ?? 0;
         let at = table.findFrom(place, low, high);
         if (at >= 0 && table.touch(at, lane)) continue;
-        if (this.#makeRoom(lane)) at = table.findFrom(place, low, high);
+        if (this.#makeRoom(lane, at < 0)) at = table.findFrom(place, low, high);
         if (at < 0) table.insert(place, low, high, lane);
         else this.#forgot(table.add(at, lane));
         this.#queues.push(lane, low, high);
@@ -227,14 +228,14 @@ export class BlockIndex {
     if (count > 0) this.#table.warm(queues.entries, queues.oldest(lane), count);
   }
 
-  /** Makes place for one entry of `lane`. Returns whether slots of the table may have moved. */
-  #makeRoom(lane: number): boolean {
+  /** Makes place for one entry of `lane`, and for a block if it is new. Returns whether slots may have moved. */
+  #makeRoom(lane: number, isNewBlock: boolean): boolean {
     let hasMoved = false;
     while ((this.#queues.length[lane] ?? 0) >= (this.#capacity[lane] ?? 1)) {
       this.#evict(lane);
       hasMoved = true;
     }
-    while (this.#table.count >= this.#size.blocks || !this.#queues.hasRoom(lane)) {
+    while ((isNewBlock && this.#table.count >= this.#size.blocks) || !this.#queues.hasRoom(lane)) {
       const victim = this.#fullest();
       this.#drop(victim);
       hasMoved = true;

@@ -40,8 +40,8 @@ export class BlockTable {
   readonly slots: Int32Array;
   /** Where to begin the search for the hashes of the last `warm`; valid until the next one, whatever changes. */
   readonly places = new Int32Array(BATCH);
-  /** Holders of the blocks that have more than four. */
-  readonly rows: HolderRows;
+  /** Holders of the blocks that have more than four; other rows after `fit`. */
+  rows: HolderRows;
   readonly #mask: number;
   readonly #shift: number;
   readonly #factorLow: number;
@@ -51,7 +51,8 @@ export class BlockTable {
   #warmed = 0;
 
   /**
-   * `blocks`: that many fit with a quarter of the slots free. `sharedBlocks`: blocks with more than four holders.
+   * `blocks`: that many fit with a quarter of the slots free. `sharedBlocks`: blocks with more than four holders, when all
+   * `lanes` are in use; more fit while fewer are.
    * `secret`: any two integers.
    */
   constructor(blocks: number, sharedBlocks: number, lanes: number, secret: readonly [number, number]) {
@@ -61,7 +62,7 @@ export class BlockTable {
     this.#shift = 32 - bits;
     this.#factorLow = secret[0] | 1;
     this.#factorHigh = secret[1] | 1;
-    this.rows = new HolderRows(sharedBlocks, lanes);
+    this.rows = new HolderRows(sharedBlocks * 2 * Math.ceil(lanes / 32), lanes, 0);
   }
 
   /** Blocks with at least one holder. */
@@ -225,6 +226,27 @@ export class BlockTable {
     return true;
   }
 
+  /**
+   * Makes rows wide enough for `lane`. Fewer fit then: blocks whose row finds no place keep four holders, and `forget`
+   * is told of each other one. Takes 10 ms for a million blocks, each time the lanes in use have doubled.
+   */
+  fit(lane: number, forget: (lane: number) => void): void {
+    const narrow = this.rows;
+    if (lane < narrow.lanes) return;
+    const { slots } = this;
+    this.rows = narrow.widened(lane + 1);
+    for (let at = 0; at < slots.length; at += SLOT_WORDS) {
+      if (slots[at + 2] !== WIDE) continue;
+      const row = slots[at + 3] ?? 0;
+      const wider = this.rows.take();
+      if (wider < 0) this.#listHolders(at, narrow, row, forget);
+      else {
+        this.rows.copy(wider, narrow, row);
+        slots[at + 3] = wider;
+      }
+    }
+  }
+
   #home(low: number, high: number): number {
     return (Math.imul(low, this.#factorLow) + Math.imul(high, this.#factorHigh)) >>> this.#shift;
   }
@@ -278,7 +300,17 @@ export class BlockTable {
 
   /** Moves the three holders of a row back into the slot and returns the row. */
   #narrow(at: number, row: number): void {
-    const { bits, rowWords } = this.rows;
+    this.#listHolders(at, this.rows, row);
+    this.rows.giveBack(row);
+  }
+
+  /** Writes the first four holders of a row into the slot; `forget` is told of the others. */
+  #listHolders(
+    at: number,
+    { bits, rowWords }: HolderRows,
+    row: number,
+    forget?: (lane: number) => void,
+  ): void {
     const start = row * rowWords;
     this.slots[at + 2] = 0;
     this.slots[at + 3] = 0;
@@ -287,12 +319,12 @@ export class BlockTable {
       const used = bits[w + 1] ?? 0;
       for (let held = bits[w] ?? 0; held !== 0; held &= held - 1) {
         const bit = 31 - Math.clz32(held & -held);
-        const holder = (w - start) * 16 + bit + 1;
-        this.#or(at, place, (used >>> bit) & 1 ? holder | USED : holder);
+        const lane = (w - start) * 16 + bit;
+        if (place < 4) this.#or(at, place, (used >>> bit) & 1 ? (lane + 1) | USED : lane + 1);
+        else forget?.(lane);
         place += 1;
       }
     }
-    this.rows.giveBack(row);
   }
 
   /** Empties slot `at` and closes the gap: whatever probed past it moves back. */

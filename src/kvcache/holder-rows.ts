@@ -1,5 +1,9 @@
+/** Words of a row at first: 128 lanes in half a cache line. */
+const FIRST_ROW_WORDS = 8;
+
 /**
  * Sets of lanes as rows of bits in one arena of fixed size: for each word of "held" bits one of "used" bits beside it.
+ * Rows are as wide as the lanes in use need, so a small pool has room for more of them.
  *
  *     row: | held 0-31 | used 0-31 | held 32-63 | used 32-63 | …
  */
@@ -8,15 +12,36 @@ export class HolderRows {
   readonly bits: Int32Array;
   readonly rowWords: number;
   readonly #rows: number;
+  readonly #mostRowWords: number;
   /** Rows that were never used start here. */
   #fresh = 0;
   /** Returned rows: row + 1, each naming the next in its first word; 0 ends the list. */
   #returned = 0;
 
-  constructor(rows: number, lanes: number) {
-    this.rowWords = 2 * Math.ceil(lanes / 32);
-    this.#rows = rows;
-    this.bits = new Int32Array(rows * this.rowWords);
+  /** `words`: memory, of four bytes each. `lanes`: most there can be. `needed`: how many of them a row must take. */
+  constructor(words: number, lanes: number, needed: number) {
+    this.#mostRowWords = 2 * Math.ceil(lanes / 32);
+    let rowWords = FIRST_ROW_WORDS;
+    while (16 * rowWords < needed) rowWords *= 2;
+    this.rowWords = Math.min(rowWords, this.#mostRowWords);
+    this.#rows = Math.floor(words / this.rowWords);
+    this.bits = new Int32Array(words);
+  }
+
+  /** Lanes that a row takes. */
+  get lanes(): number {
+    return 16 * this.rowWords;
+  }
+
+  /** Empty rows for `needed` lanes, in as much memory. */
+  widened(needed: number): HolderRows {
+    return new HolderRows(this.bits.length, 16 * this.#mostRowWords, needed);
+  }
+
+  /** Copies a row of narrower rows into row `to`, which is all zero. */
+  copy(to: number, from: HolderRows, row: number): void {
+    const start = row * from.rowWords;
+    this.bits.set(from.bits.subarray(start, start + from.rowWords), to * this.rowWords);
   }
 
   /** An all-zero row, or -1. */

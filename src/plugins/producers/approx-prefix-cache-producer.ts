@@ -230,13 +230,13 @@ class ApproxPrefixCacheProducer
   }
 }
 
-/** Sizes that fill `memoryBytes`: a quarter for blocks, a quarter for entries, a half for what many endpoints hold. */
+/** Sizes that fill `memoryBytes`: a quarter for blocks, a half for entries, a quarter for what many endpoints hold. */
 function indexSize(memoryBytes: number): BlockIndexSize {
   const slots = 2 ** Math.floor(Math.log2(memoryBytes / 4 / 16));
   return {
     blocks: (slots * 3) / 4,
-    entries: Math.floor(memoryBytes / 4 / 8),
-    sharedBlocks: Math.floor(memoryBytes / 2 / (MAX_ENDPOINTS / 4)),
+    entries: Math.floor(memoryBytes / 2 / 8),
+    sharedBlocks: Math.floor(memoryBytes / 4 / (MAX_ENDPOINTS / 4)),
     endpoints: MAX_ENDPOINTS,
   };
 }
