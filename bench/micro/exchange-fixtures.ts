@@ -12,6 +12,7 @@ import { CATALOGUE } from '../../src/plugins/catalogue.ts';
 import { Director } from '../../src/request/director.ts';
 import { RequestHooks } from '../../src/request/hooks.ts';
 import { InFlight } from '../../src/request/in-flight.ts';
+import { ModelRewriter } from '../../src/request/model-rewrite.ts';
 import { ParserRegistry } from '../../src/request/path.ts';
 import { ResponseHandler } from '../../src/response/handler.ts';
 import { refreshLoadViews } from '../../src/scheduling/load-view.ts';
@@ -85,6 +86,7 @@ export function pickerServices(): ExchangeServices {
   const inFlight = new InFlight();
   const observer = new RequestMetrics(registry, clock);
   const services = { clock, instruments: registry, log: root.component('bench') };
+  const rewriter = new ModelRewriter({ rng: new SeededRng(1), instruments: registry, pinModel: () => {} });
   const gate = new SaturationGate(pipeline.saturationDetector.plugin, clock);
   const scheduler = new Scheduler({ ...services, ...pipeline });
   return {
@@ -98,6 +100,7 @@ export function pickerServices(): ExchangeServices {
         inFlight,
         endpoints: () => store.endpoints,
         priorityOf: (objective) => store.objective(objective),
+        rewriteOf: (model) => rewriter.rewriteOf(model),
         admit: (request, candidates) => gate.admit(request, candidates),
         schedule: (request) => {
           refreshLoadViews(request.candidates, clock.nowMs(), options.metricsStalenessThresholdMs);

@@ -10,6 +10,7 @@ import type { InferenceRequest } from '../framework/request.ts';
 import { Director } from '../request/director.ts';
 import { RequestHooks } from '../request/hooks.ts';
 import { InFlight } from '../request/in-flight.ts';
+import { ModelRewriter } from '../request/model-rewrite.ts';
 import { ParserRegistry } from '../request/path.ts';
 import { ResponseHandler } from '../response/handler.ts';
 import { refreshLoadViews } from '../scheduling/load-view.ts';
@@ -49,6 +50,7 @@ export class Picker {
   readonly #pipeline: Pipeline;
   readonly #data: DataRuntime;
   readonly #lag: EventLoopLag;
+  readonly #rewriter: ModelRewriter;
   /** Aborts when everything has drained: plugins, discovery and scraping work until then. */
   readonly #lifetime: AbortController;
 
@@ -79,6 +81,11 @@ export class Picker {
       }),
     );
     for (const { plugin } of pipeline.endpointObservers) store.observe(plugin);
+    this.#rewriter = new ModelRewriter({
+      rng: new SeededRng(randomSeed()),
+      instruments: registry,
+      pinModel: (model) => registry.pinModel(model),
+    });
     this.server = this.#createServer(registry);
     this.admin = new AdminServer({
       ...adminOptions(options),
@@ -169,6 +176,7 @@ export class Picker {
     const data = this.#data;
     const metrics = new RequestMetrics(registry, clock);
     const services = { clock, instruments: registry };
+    const rewriter = this.#rewriter;
     const gate = new SaturationGate(pipeline.saturationDetector.plugin, clock);
     const scheduler = new Scheduler({ ...services, ...pipeline, log: log.component('scheduler') });
     const requestStage = new Director(
@@ -180,6 +188,7 @@ export class Picker {
         inFlight,
         endpoints: () => store.endpoints,
         priorityOf: (objective) => store.objective(objective),
+        rewriteOf: (model) => rewriter.rewriteOf(model),
         admit: (request, candidates) => gate.admit(request, candidates),
         schedule: (request) => {
           refreshLoadViews(request.candidates, clock.nowMs(), options.metricsStalenessThresholdMs);

@@ -36,9 +36,11 @@ interface Setup {
   readonly producers?: readonly DataProducer[];
   readonly options?: Partial<DirectorOptions>;
   readonly admit?: () => void;
+  readonly rewriteOf?: (model: string) => string | undefined;
 }
 
-function setup({ pool = [endpoint({ address: '10.0.0.1' })], producers = [], options, admit }: Setup = {}) {
+function setup(given: Setup = {}) {
+  const { pool = [endpoint({ address: '10.0.0.1' })], producers = [], options, admit, rewriteOf } = given;
   const services = context();
   const inFlight = new InFlight();
   const fates: string[] = [];
@@ -58,6 +60,7 @@ function setup({ pool = [endpoint({ address: '10.0.0.1' })], producers = [], opt
       inFlight,
       endpoints: () => pool,
       priorityOf: (objective) => (objective === 'batch' ? -5 : undefined),
+      rewriteOf: rewriteOf ?? (() => undefined),
       admit: admit ?? (() => {}),
       schedule: (one) => ({
         primary: 'default',
@@ -134,6 +137,55 @@ test('the rewrite header changes the model in the bytes and ends here', () => {
   expect(one.targetModel).toBe('n');
   expect(one.priority).toBe(-5);
   expect(one.headers.removedNames).toEqual(['x-llm-d-inference-objective', 'x-gateway-model-name-rewrite']);
+});
+
+test('a rule of the pool goes before the rewrite header, and none leaves the bytes alone', () => {
+  const { director } = setup({ rewriteOf: (model) => (model === 'm' ? 'tuned' : undefined) });
+  const one = received({ 'x-llm-d-model-name-rewrite': 'n' });
+  director.accept(one);
+  const decision = director.decide(one, body, open);
+  if (decision instanceof Promise) throw new Error('nothing waits here');
+  expect(Buffer.concat([...(decision.body ?? [])]).toString()).toBe('{"model":"tuned","prompt":"hi"}');
+  expect(one).toMatchObject({ targetModel: 'tuned', body: { model: 'm' } });
+
+  const other = received({});
+  director.accept(other);
+  expect(director.decide(other, Buffer.from('{"model":"x"}'), open)).toMatchObject({ body: undefined });
+  expect(other.targetModel).toBe('x');
+});
+
+test.each([
+  { name: 'supplies the model a request lacks', sent: '{}', want: '{"model":"tuned"}' },
+  { name: 'keeps the model it sends to itself', sent: '{"model":"tuned"}', want: undefined },
+])('a rule for every model $name', ({ sent, want }) => {
+  const { director } = setup({ rewriteOf: () => 'tuned' });
+  const one = received({});
+  director.accept(one);
+  const decision = director.decide(one, Buffer.from(sent), open);
+  if (decision instanceof Promise) throw new Error('nothing waits here');
+  expect(decision.body && Buffer.concat([...decision.body]).toString()).toBe(want);
+});
+
+test('a rule without targets leaves a request without model', () => {
+  const { director, fates } = setup({ rewriteOf: () => '' });
+  const one = received({});
+  director.accept(one);
+  expect(() => director.decide(one, body, open)).toThrow('model not found in request body');
+  expect(fates).toEqual(['BadRequest', 'processed']);
+});
+
+test.each([
+  { name: 'a cut body', method: 'POST', view: 'prefix', code: 413 },
+  { name: 'a body that is not sent', method: 'POST', view: 'none', code: 500 },
+  { name: 'a request without body', method: 'GET', view: 'none', code: 0 },
+] as const)('a rule that needs the body: $name', ({ method, view, code }) => {
+  const { director } = setup({ rewriteOf: () => 'tuned' });
+  const one = received({ ':method': method, 'x-gateway-model-name': 'm' });
+  director.accept(one);
+  const sent = view === 'prefix' ? Buffer.from('{"model":"m","pro') : Buffer.alloc(0);
+  const decide = () => director.decide(one, sent, { ...open, bodyView: view });
+  if (code === 0) expect(decide()).toMatchObject({ body: undefined });
+  else expect(decide).toThrow(expect.objectContaining({ httpStatus: code }));
 });
 
 test('untrusted control headers have no effect', () => {

@@ -43,6 +43,8 @@ export interface DirectorServices {
   endpoints(): readonly Endpoint[];
   /** Priority of an objective; undefined when there is none of that name. */
   priorityOf(objective: string): number | undefined;
+  /** The model that a rule of the pool sends `model` to; undefined when none is for it. */
+  readonly rewriteOf: (model: string) => string | undefined;
   /** Throws when the request is not let in. */
   admit(request: InferenceRequest, candidates: readonly Endpoint[]): void;
   /** Refreshes what scorers read of `candidates`, then runs the scheduling cycle. Throws `RejectionError`. */
@@ -121,7 +123,7 @@ export class Director {
       request.bodySizeBytes = body.length;
       parseBody(request, body, context.bodyView, this.#services.parsers);
     }
-    resolveTargetModel(request, hasBody ? context.bodyView : 'none');
+    resolveTargetModel(request, hasBody ? context.bodyView : 'none', this.#services.rewriteOf);
     request.priority = this.#services.priorityOf(controlHeader(request.headers, 'objective') ?? '') ?? 0;
     const fairnessId = controlHeader(request.headers, 'fairnessId');
     this.#services.hooks.processHeaders(request);

@@ -30,29 +30,37 @@ export function parseBody(
 }
 
 /**
- * Settles `request.targetModel`: the rewrite header's, else the body's, else (when the body is not seen) that of
- * `x-gateway-model-name`. Throws when an API that needs a model has none, or when the body would have to change
+ * Settles `request.targetModel`: what a rule of the pool makes of the model, else the rewrite header's, else the body's,
+ * else (when the body is not seen) that of `x-gateway-model-name`. `rewriteOf`: the model that a rule sends a model to;
+ * undefined when none is for it. Throws when an API that needs a model has none, or when the body would have to change
  * and cannot.
  */
-export function resolveTargetModel(request: InferenceRequest, view: BodyView): void {
-  const rewrite = controlHeader(request.headers, 'modelRewrite') ?? '';
+export function resolveTargetModel(
+  request: InferenceRequest,
+  view: BodyView,
+  rewriteOf: (model: string) => string | undefined,
+): void {
+  const header = controlHeader(request.headers, 'modelRewrite') ?? '';
   const { body } = request;
   if (view === 'whole') {
-    request.targetModel = rewrite === '' ? body.model : rewrite;
+    const isRewritable = body.canRewriteModel && (body.model !== '' || body.requiresModel);
+    const rule = isRewritable ? rewriteOf(body.model) : undefined;
+    request.targetModel = rule ?? (header === '' ? body.model : header);
     if (request.targetModel === '' && body.canRewriteModel && body.requiresModel) {
       throw new RejectionError('bad-request', 'model not found in request body');
     }
     return;
   }
-  request.targetModel = body.model !== '' ? body.model : (request.headers.get('x-gateway-model-name') ?? '');
-  if (rewrite === '' || rewrite === request.targetModel) return;
+  const model = body.model !== '' ? body.model : (request.headers.get('x-gateway-model-name') ?? '');
+  request.targetModel = model;
+  if (view === 'none' && request.method !== 'POST') return;
+  const rewrite = (model === '' ? undefined : rewriteOf(model)) ?? header;
+  if (rewrite === '' || rewrite === model) return;
   if (view === 'prefix') {
     throw new RejectionError(
       'too-large',
       'model rewrite needs the whole body, which exceeds the proxy buffer',
     );
   }
-  if (request.method === 'POST') {
-    throw new RejectionError('internal', 'model rewrite needs the body, which the proxy does not send');
-  }
+  throw new RejectionError('internal', 'model rewrite needs the body, which the proxy does not send');
 }
