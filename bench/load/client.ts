@@ -64,7 +64,15 @@ async function open(target: string, isTls: boolean): Promise<GrpcConnection> {
     socket = connect(address);
     await once(socket, 'connect');
   }
+  socket.on('error', (error) => lost(error.message));
+  socket.on('close', () => lost('closed by the server'));
   return new GrpcConnection(socket, callHeaderBlocks(PROCESS_PATH, target, isTls ? 'https' : 'http'));
+}
+
+/** A load on a part of the connections is not the load that was asked for. */
+function lost(why: string): never {
+  process.stderr.write(`connection lost: ${why}\n`);
+  process.exit(1);
 }
 
 /** Value below which `share` of the sorted values lie; NaN of none. */

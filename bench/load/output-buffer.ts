@@ -50,10 +50,11 @@ export class OutputBuffer {
   }
 
   #flush(): void {
-    if (this.#length === 0 || this.#socket.destroyed) return;
     const block = this.#block;
-    this.#socket.write(block.subarray(0, this.#length), () => void this.#free.push(block));
-    this.#block = this.#free.pop() ?? Buffer.allocUnsafeSlow(BLOCK_BYTES);
+    const length = this.#length;
     this.#length = 0;
+    if (length === 0 || this.#socket.destroyed) return;
+    this.#socket.write(block.subarray(0, length), () => void this.#free.push(block));
+    this.#block = this.#free.pop() ?? Buffer.allocUnsafeSlow(BLOCK_BYTES);
   }
 }
