@@ -1,17 +1,36 @@
 import type { KubeObject, ObjectList, Resource, Selection } from './objects.ts';
 
+/** Why a call failed without a status, as `reason` of `KubeError`. */
+export type OwnReason =
+  /** Nothing, or not all of it, came: refused, reset, cut, or the credentials cannot be read. */
+  | 'Unreachable'
+  /** No answer within the call's own time. */
+  | 'TimedOut'
+  /** The caller's signal aborted. */
+  | 'Cancelled'
+  /** What came is not what the API sends. */
+  | 'InvalidAnswer';
+
 /** An answer of the API server that is not the one wanted; `status` 0 when there was none. */
 export class KubeError extends Error {
   override readonly name = 'KubeError';
   /** HTTP status, or the code of a watch's ERROR event. */
   readonly status: number;
-  /** `reason` of the Status object, such as `Expired` or `AlreadyExists`; '' when unknown. */
+  /** `reason` of the Status object, such as `Expired` or `AlreadyExists`; an `OwnReason` with status 0; '' when unknown. */
   readonly reason: string;
+  /** What the server asked to wait before the next attempt; 0 when it asked for nothing. */
+  readonly retryAfterMs: number;
 
-  constructor(status: number, reason: string, message: string, options: ErrorOptions = {}) {
+  constructor(
+    status: number,
+    reason: string,
+    message: string,
+    options: ErrorOptions & { readonly retryAfterMs?: number } = {},
+  ) {
     super(message, options);
     this.status = status;
     this.reason = reason;
+    this.retryAfterMs = options.retryAfterMs ?? 0;
   }
 }
 
@@ -35,12 +54,13 @@ export interface KubeApi {
   ): Promise<ObjectList>;
   /**
    * Changes after `resourceVersion`, bookmarks included, in order; resolves when the server ends the watch after
-   * `timeoutS`, rejects when it breaks or the version is too old (status 410).
+   * `timeoutS`, rejects when it breaks or the version is too old (status 410). `opened` is called when the server has
+   * accepted the watch, before the first event.
    */
   watch(
     resource: Resource,
     selection: Selection,
-    options: { readonly resourceVersion: string; readonly timeoutS: number },
+    options: { readonly resourceVersion: string; readonly timeoutS: number; readonly opened?: () => void },
     event: (event: WatchEvent) => void,
     signal: AbortSignal,
   ): Promise<void>;
@@ -51,12 +71,7 @@ export interface KubeApi {
     signal: AbortSignal,
   ): Promise<KubeObject | undefined>;
   /** Creates `object`; also for reviews, whose answer is the object returned. */
-  create(
-    resource: Resource,
-    namespace: string,
-    object: KubeObject,
-    signal: AbortSignal,
-  ): Promise<KubeObject>;
+  create(resource: Resource, namespace: string, object: KubeObject, signal: AbortSignal): Promise<KubeObject>;
   /** Replaces `object`; fails with 409 when its `resourceVersion` is not the current one. */
   replace(
     resource: Resource,
