@@ -6,7 +6,8 @@ import { httpAnswer, STATUS, timeoutMs } from './grpc.ts';
 import { LIMITS } from './limits.ts';
 import { MessageReader } from './message-reader.ts';
 import type { RequestHead } from './request-head.ts';
-import { type StreamOwner, WireStream } from './stream.ts';
+import { WireStream } from './stream.ts';
+import type { StreamOwner } from './stream-owner.ts';
 
 /** What calls are opened with. */
 export interface CallServices {
@@ -46,7 +47,7 @@ export class CallOpener {
       return;
     }
     if (head.isMalformed) {
-      stream.reset(ERROR.PROTOCOL_ERROR);
+      stream.breakOff(ERROR.PROTOCOL_ERROR);
       return;
     }
     if (head.method !== 'POST') {
@@ -69,7 +70,7 @@ export class CallOpener {
     }
     if (head.timeout !== '' && !this.#limit(stream, head.timeout)) return;
     try {
-      stream.handler = open(stream);
+      stream.attach(open(stream));
     } catch (error) {
       this.#owner.handlerFailed(error);
       stream.reset(ERROR.INTERNAL_ERROR);

@@ -10,7 +10,6 @@ import {
   frame,
   goAwayFrame,
   MAX_WINDOW_BYTES,
-  numberFrame,
 } from './frames.ts';
 import { LIMITS, serverPreface } from './limits.ts';
 import { Session, type SessionOwner, type SessionServices } from './session.ts';
@@ -45,6 +44,8 @@ export class WireConnection implements SessionOwner {
   #phase: Phase = 'open';
   /** Since when the phase is `announced` or `closed`. */
   #phaseSinceMs = 0;
+  /** The peer broke the protocol; it may not read either. */
+  #isGivenUp = false;
   #isInTurn = false;
   #isScheduled = false;
   #isReading = true;
@@ -86,7 +87,9 @@ export class WireConnection implements SessionOwner {
   tick(nowMs: number): void {
     this.#guard.forgive();
     if (this.#phase === 'closed') {
-      if (nowMs - this.#phaseSinceMs >= LIMITS.goAwayMs) this.#socket.destroy();
+      const isLeaving = !this.#isGivenUp && this.writer.waitingBytes > 0;
+      const limitMs = isLeaving ? LIMITS.lastBytesMs : LIMITS.goAwayMs;
+      if (nowMs - this.#phaseSinceMs >= limitMs) this.#socket.destroy();
       return;
     }
     if (!this.#reader.hasPreface && nowMs - this.#openedAtMs >= LIMITS.prefaceMs) {
@@ -94,10 +97,7 @@ export class WireConnection implements SessionOwner {
       return;
     }
     if (this.#phase === 'announced' && nowMs - this.#phaseSinceMs >= LIMITS.announceMs) this.#announced();
-    for (const stream of this.#session.streams.overdue(nowMs - LIMITS.lingerMs)) {
-      this.writer.append(numberFrame(FRAME.RST_STREAM, stream.id, ERROR.NO_ERROR));
-      stream.lost();
-    }
+    for (const stream of this.#session.streams.overdue(nowMs - LIMITS.lingerMs)) stream.expire();
     this.#keepAlive(nowMs);
     this.written();
   }
@@ -149,7 +149,7 @@ export class WireConnection implements SessionOwner {
     this.#isInTurn = true;
     this.#session.streams.relieve();
     this.#settle();
-    if (this.#isReading) return;
+    if (this.#isReading || this.writer.waitingBytes > LIMITS.backlogBytes) return;
     this.#isReading = true;
     this.#socket.resume();
   }
@@ -186,14 +186,14 @@ export class WireConnection implements SessionOwner {
       this.#services.log?.warn({ peer, code: error.code }, `connection given up: ${error.message}`);
     else this.#services.log?.error({ peer, err: thrown }, 'connection failed');
     this.writer.append(goAwayFrame(this.#session.lastStreamId, error.code, error.message));
-    this.writer.flush();
+    this.#isGivenUp = true;
     this.#end();
   }
 
   /** Everything written still leaves; a peer that does not close then is cut off by `tick`. */
   #end(): void {
     this.#enter('closed');
-    this.#socket.end();
+    this.writer.end();
     this.#session.cancelAll();
   }
 

@@ -6,8 +6,10 @@ const LIMITS = {
   idle: { perSecond: 10_000, what: 'frames without use' },
   /** Frames that were under way when their stream ended: a peer may send one or two for every exchange. */
   late: { perSecond: 100_000, what: 'frames of streams that are over' },
+  /** Settings that change the window of every stream: each visits all streams that are open. */
+  window: { perSecond: 100, what: 'changes of the initial window' },
   /**
-   * Streams that the peer itself broke off. A data plane resets the stream of every client that leaves, and some
+   * Streams that the peer itself broke off, or made us break off by breaking a rule (CVE-2025-8671). A data plane resets the stream of every client that leaves, and some
    * that of every exchange, so this is far beyond what one of its workers can send.
    */
   reset: { perSecond: 50_000, what: 'streams reset' },
@@ -19,7 +21,7 @@ type Kind = keyof typeof LIMITS;
 
 /** Counts on one connection what costs a server more than its peer (RFC 9113, section 10.5). */
 export class FloodGuard {
-  readonly #counts: Record<Kind, number> = { idle: 0, late: 0, reset: 0, 'empty reset': 0 };
+  readonly #counts: Record<Kind, number> = { idle: 0, late: 0, window: 0, reset: 0, 'empty reset': 0 };
 
   /** Throws `ConnectionError` when it is too much. */
   count(kind: Kind): void {
@@ -34,6 +36,7 @@ export class FloodGuard {
   forgive(): void {
     this.#counts.idle = 0;
     this.#counts.late = 0;
+    this.#counts.window = 0;
     this.#counts.reset = 0;
     this.#counts['empty reset'] = 0;
   }

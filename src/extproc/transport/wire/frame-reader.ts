@@ -99,7 +99,7 @@ export class FrameReader {
       const padding = (bytes[start] ?? 0) + 1;
       if (padding > end - start) throw new ConnectionError(ERROR.PROTOCOL_ERROR, 'DATA: padding exceeds it');
       this.#beginData(bytes, at, end - start, padding - 1, end - start - padding);
-      this.#content(bytes.subarray(0, end), start + 1);
+      if (this.#isInData) this.#content(bytes.subarray(0, end), start + 1);
       return;
     }
     this.#sink.frame(type, flags, streamIdAt(bytes, at), bytes, start, end);

@@ -12,11 +12,13 @@ const RELIEVED_BYTES = 64 * 1024;
 
 /**
  * What leaves one connection: frames are written one behind the other into a block, and the block leaves in one write
- * to the socket when its owner flushes. Blocks are used again once the socket has let go of them.
+ * to the socket when its owner flushes. Blocks are used again once the socket has let go of them. While the kernel
+ * takes no more, only full blocks are given to the socket: what waits for a peer that does not read takes the memory
+ * of its bytes, however many flushes it came in.
  */
 export class FrameWriter {
   readonly #socket: Socket;
-  readonly #written: () => void;
+  readonly #written: (error?: Error | null) => void;
   readonly #free: Buffer[] = [];
   /** Handed to the socket, in order. */
   readonly #leaving: Buffer[] = [];
@@ -27,13 +29,17 @@ export class FrameWriter {
   #dataStreamId = 0;
   #dataBytes = 0;
   #isCongested = false;
+  /** Was to be flushed while the socket had more than it could pass on. */
+  #isDeferred = false;
 
   /** `relieved` is called when there is room again after congestion. */
   constructor(socket: Socket, relieved: () => void) {
     this.#socket = socket;
-    this.#written = () => {
+    this.#written = (error) => {
       const block = this.#leaving.shift();
+      if (error) return; // the socket is gone
       if (block !== undefined && this.#free.length < MAX_FREE_BLOCKS) this.#free.push(block);
+      if (this.#isDeferred && socket.writableLength === 0) this.#send();
       if (!this.#isCongested || this.waitingBytes > RELIEVED_BYTES) return;
       this.#isCongested = false;
       relieved();
@@ -94,9 +100,17 @@ export class FrameWriter {
     this.#length += FRAME_HEADER_BYTES + block.length;
   }
 
-  /** Everything written so far leaves. */
+  /** Everything written so far leaves, as soon as the socket has let go of what it was given before. */
   flush(): void {
+    if (this.#length === 0) return;
+    if (this.#socket.writableLength > 0) this.#isDeferred = true;
+    else this.#send();
+  }
+
+  /** Everything written so far leaves, and the socket ends. */
+  end(): void {
     if (this.#length > 0) this.#send();
+    this.#socket.end();
   }
 
   #take(size: number): number {
@@ -107,6 +121,7 @@ export class FrameWriter {
 
   #send(): void {
     const block = this.#block;
+    this.#isDeferred = false;
     this.#dataAt = -1;
     this.#leaving.push(block);
     this.#socket.write(this.#length === BLOCK_BYTES ? block : block.subarray(0, this.#length), this.#written);

@@ -13,6 +13,9 @@ export const STATUS = {
 } as const;
 export type StatusCode = (typeof STATUS)[keyof typeof STATUS];
 
+/** Of `grpc-message`: it may quote the peer, and header blocks fit into one frame. */
+const MAX_STATUS_CHARS = 512;
+
 const CONTENT_TYPE = ['content-type', 'application/grpc'] as const;
 
 /** Header block of every call that is answered with messages. */
@@ -21,11 +24,11 @@ export const RESPONSE_HEADERS: Uint8Array = encodeHeaders([[':status', '200'], C
 /** Trailers of a call that went well. */
 export const OK_TRAILERS: Uint8Array = encodeHeaders([['grpc-status', '0']]);
 
-/** Trailers of one that did not; with `isOnly` they are the whole answer. */
+/** Trailers of one that did not, `message` shortened to 512 characters; with `isOnly` they are the whole answer. */
 export function trailers(code: StatusCode, message: string, isOnly: boolean): Buffer {
   const status = [
     ['grpc-status', String(code)],
-    ['grpc-message', percentEncode(message)],
+    ['grpc-message', percentEncode(message.slice(0, MAX_STATUS_CHARS))],
   ] as const;
   if (!isOnly) return encodeHeaders(status);
   return encodeHeaders([

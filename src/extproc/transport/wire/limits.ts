@@ -14,7 +14,7 @@ export const LIMITS = {
   headerListBytes: 64 * 1024,
   /** CONTINUATION frames of one header block; eight of the smallest size that makes sense hold all of it. */
   continuations: 32,
-  /** Received for streams that are paused; above it the peer gets no window back. */
+  /** Received for paused streams, or kept back by the peer's windows; above it the peer gets no window back. */
   heldBytes: 16 << 20,
   /** Written and not taken by the peer; above it nothing more is read from it. */
   backlogBytes: 4 << 20,
@@ -26,8 +26,10 @@ export const LIMITS = {
   lingerMs: 5000,
   /** For the peer to read a GOAWAY, when it does not answer the PING behind it. */
   announceMs: 5000,
-  /** For the peer to close a connection that was given up. */
+  /** For the peer to close a connection that has ended here. */
   goAwayMs: 1000,
+  /** For the kernel to take what a drained connection has still to send, when its peer reads slowly. */
+  lastBytesMs: 20_000,
 } as const;
 
 /** What a server sends first (RFC 9113, section 3.4). */

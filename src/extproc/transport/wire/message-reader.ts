@@ -15,8 +15,11 @@ export class MessageError extends Error {
 /** Compression flag and length before each message. */
 export const PREFIX_BYTES = 5;
 
-/** First memory for a message that does not lie in one read; grows as bytes really arrive, not as they are claimed. */
-const FIRST_BYTES = 128 * 1024;
+/**
+ * First memory for a message that does not lie in one read. It grows in doubles as bytes really arrive, not as they
+ * are claimed: a peer makes us take little more than it sends, on however many streams.
+ */
+const FIRST_BYTES = 4096;
 
 const EMPTY = Buffer.alloc(0);
 

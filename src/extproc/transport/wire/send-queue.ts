@@ -1,3 +1,9 @@
+/** In place of a chunk that has left. */
+const SPENT = new Uint8Array(0);
+
+/** Their places are given up in lots of at least so many: a queue need never become empty. */
+const SPENT_CHUNKS = 64;
+
 /**
  * Messages that wait for the peer's window, in order. What can leave at once is never copied here; only what has to
  * wait is, so that the memory it came in is free again.
@@ -46,12 +52,20 @@ export class SendQueue {
       at += part;
       left -= part;
       if (this.#offset === chunk.length) {
+        this.#chunks[this.#first] = SPENT;
         this.#first += 1;
         this.#offset = 0;
       }
     }
     this.bytes -= size;
     if (this.bytes === 0) this.clear();
+    else if (this.#first >= SPENT_CHUNKS && this.#first * 2 >= this.#chunks.length) this.#forget();
+  }
+
+  #forget(): void {
+    this.#chunks.splice(0, this.#first);
+    this.#borrowedFrom = Math.max(0, this.#borrowedFrom - this.#first);
+    this.#first = 0;
   }
 
   /** Drops everything. */
@@ -64,20 +78,25 @@ export class SendQueue {
   }
 }
 
-/** Bytes put together in memory that grows in doubles. */
+/** Bytes put together in memory that grows in doubles, and taken from its beginning. */
 export class ByteStore {
+  /** What is there is `bytes[start, end)`; bytes once there are never written to again. */
   bytes: Buffer = Buffer.allocUnsafe(1024);
-  /** Bytes of `bytes` in use. */
-  length = 0;
+  start = 0;
+  end = 0;
+
+  get length(): number {
+    return this.end - this.start;
+  }
 
   /** Copies `bytes[start, end)` behind what is there. */
   add(bytes: Buffer, start: number, end: number): void {
-    const wanted = this.length + end - start;
-    if (wanted > this.bytes.length) {
-      const grown = Buffer.allocUnsafe(wanted * 2);
-      this.bytes.copy(grown, 0, 0, this.length);
+    if (this.end + end - start > this.bytes.length) {
+      const grown = Buffer.allocUnsafe((this.length + end - start) * 2);
+      this.end = this.bytes.copy(grown, 0, this.start, this.end);
+      this.start = 0;
       this.bytes = grown;
     }
-    this.length += bytes.copy(this.bytes, this.length, start, end);
+    this.end += bytes.copy(this.bytes, this.end, start, end);
   }
 }

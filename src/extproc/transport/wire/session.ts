@@ -1,33 +1,28 @@
 import type { Log } from '../../../framework/log.ts';
-import type { Clock } from '../../../util/clock.ts';
-import type { OpenByteStream } from '../transport.ts';
-import { CallOpener } from './call-opener.ts';
+import { CallOpener, type CallServices } from './call-opener.ts';
+import { ControlFrames, type ControlOwner } from './control-frames.ts';
 import type { FloodGuard } from './flood-guard.ts';
-import { checkConnection, checkDependency, checkSize, checkWindow } from './frame-checks.ts';
+import { checkSize, checkWindow } from './frame-checks.ts';
 import type { FrameSink } from './frame-reader.ts';
 import type { FrameWriter } from './frame-writer.ts';
 import {
   ConnectionError,
   DEFAULT_WINDOW_BYTES,
   ERROR,
-  FLAG,
+  type ErrorNumber,
   FRAME,
-  frame,
   MAX_WINDOW_BYTES,
   numberFrame,
   readUint32,
 } from './frames.ts';
 import { HeaderBlocks } from './header-blocks.ts';
 import { LIMITS } from './limits.ts';
-import { initialWindow } from './settings.ts';
-import type { StreamOwner, WireStream } from './stream.ts';
+import type { WireStream } from './stream.ts';
+import type { StreamOwner } from './stream-owner.ts';
 import { StreamTable } from './stream-table.ts';
 
 /** What connections are given by their transport. */
-export interface SessionServices {
-  readonly methods: ReadonlyMap<string, OpenByteStream>;
-  readonly maxReceiveBytes: number;
-  readonly clock: Clock;
+export interface SessionServices extends CallServices {
   readonly log: Log | undefined;
 }
 
@@ -40,17 +35,16 @@ export interface SessionOwner {
   pinged(payload: Uint8Array): void;
 }
 
-const SETTINGS_ACK = frame(FRAME.SETTINGS, FLAG.ACK, 0, Buffer.alloc(0));
-
 /**
  * The protocol of one HTTP/2 connection (RFC 9113): takes frames in order, opens and feeds streams, keeps the windows
  * that all streams share. Throws `ConnectionError` for what ends the connection.
  */
-export class Session implements FrameSink, StreamOwner {
+export class Session implements FrameSink, StreamOwner, ControlOwner {
   readonly writer: FrameWriter;
   readonly streams = new StreamTable();
   sendWindowBytes = DEFAULT_WINDOW_BYTES;
   heldBytes = 0;
+  /** The last stream that was taken, or refused for now: what GOAWAY says (RFC 9113, section 6.8). */
   lastStreamId = 0;
   /** The connection is over: whatever still comes is not looked at. */
   isClosed = false;
@@ -61,9 +55,10 @@ export class Session implements FrameSink, StreamOwner {
   readonly #guard: FloodGuard;
   readonly #blocks: HeaderBlocks;
   readonly #opener: CallOpener;
+  readonly #control: ControlFrames;
   readonly #woken: WireStream[] = [];
-  #hasSettings = false;
-  #peerWindowBytes = DEFAULT_WINDOW_BYTES;
+  /** The last stream that the peer has opened. */
+  #highestStreamId = 0;
   #receiveWindowBytes: number = LIMITS.connectionWindowBytes;
   /** Stream of the DATA frame being read; `#isEmpty` when it has no content. */
   #current: WireStream | undefined = undefined;
@@ -76,6 +71,7 @@ export class Session implements FrameSink, StreamOwner {
     this.#guard = guard;
     this.#blocks = new HeaderBlocks((streamId, endsStream) => this.#headers(streamId, endsStream));
     this.#opener = new CallOpener(this, this.#blocks.head, services);
+    this.#control = new ControlFrames(this, guard);
   }
 
   written(): void {
@@ -104,6 +100,21 @@ export class Session implements FrameSink, StreamOwner {
     if (this.streams.delete(stream) && this.refusesStreams) this.written();
   }
 
+  brokenOff(stream: WireStream): void {
+    this.#guard.count(stream.receiving.hasContent ? 'reset' : 'empty reset');
+  }
+
+  pinged(payload: Uint8Array): void {
+    this.#owner.pinged(payload);
+  }
+
+  windowsChanged(bytes: number): void {
+    for (const stream of this.streams.all()) {
+      checkWindow(stream.sending.widen(bytes));
+      stream.unblock();
+    }
+  }
+
   handlerFailed(error: unknown): void {
     this.#services.log?.error({ err: error }, 'stream handler failed');
   }
@@ -111,7 +122,7 @@ export class Session implements FrameSink, StreamOwner {
   /** Streams that were woken go on. */
   wakeStreams(): void {
     for (let stream = this.#woken.shift(); stream !== undefined; stream = this.#woken.shift()) {
-      stream.runHeld();
+      stream.receiving.runHeld();
       this.#grant(stream);
     }
   }
@@ -136,10 +147,7 @@ export class Session implements FrameSink, StreamOwner {
     this.#checkOrder(FRAME.DATA);
     this.#receiveWindowBytes -= frameBytes;
     if (this.#receiveWindowBytes < 0) {
-      throw new ConnectionError(
-        ERROR.FLOW_CONTROL_ERROR,
-        'more content than the connection has a window for',
-      );
+      throw new ConnectionError(ERROR.FLOW_CONTROL_ERROR, 'content beyond the window of the connection');
     }
     const stream = this.streams.get(streamId);
     if (stream === undefined) {
@@ -147,21 +155,22 @@ export class Session implements FrameSink, StreamOwner {
       return;
     }
     if (stream.isRemoteDone) {
-      stream.reset(ERROR.STREAM_CLOSED);
+      stream.breakOff(ERROR.STREAM_CLOSED);
       return;
     }
-    stream.receiveWindowBytes -= frameBytes;
-    if (stream.receiveWindowBytes < 0) {
-      stream.reset(ERROR.FLOW_CONTROL_ERROR);
+    const { receiving } = stream;
+    receiving.windowBytes -= frameBytes;
+    if (receiving.windowBytes < 0) {
+      stream.breakOff(ERROR.FLOW_CONTROL_ERROR);
       return;
     }
-    stream.hasContent = true;
+    receiving.hasContent = true;
     this.#isEmpty = frameBytes === 0;
     this.#current = stream;
   }
 
   data(bytes: Buffer, start: number, end: number): void {
-    this.#current?.receive(bytes, start, end);
+    this.#current?.receiving.receive(bytes, start, end);
   }
 
   dataEnds(isLast: boolean): void {
@@ -194,35 +203,14 @@ export class Session implements FrameSink, StreamOwner {
         checkSize(type, end - start, 4);
         this.#peerReset(streamId);
         return;
-      case FRAME.SETTINGS:
-        checkConnection(type, streamId);
-        this.#settings(flags, bytes, start, end);
-        return;
-      case FRAME.PING:
-        checkConnection(type, streamId);
-        checkSize(type, end - start, 8);
-        this.#ping(flags, bytes.subarray(start, end));
-        return;
-      case FRAME.GOAWAY:
-        checkConnection(type, streamId);
-        if (end - start < 8) throw new ConnectionError(ERROR.FRAME_SIZE_ERROR, 'GOAWAY of less than 8 bytes');
-        return;
-      case FRAME.PRIORITY:
-        if (streamId === 0) throw new ConnectionError(ERROR.PROTOCOL_ERROR, 'PRIORITY without a stream');
-        checkSize(type, end - start, 5);
-        checkDependency(streamId, bytes, start);
-        this.#guard.count('idle');
-        return;
-      case FRAME.PUSH_PROMISE:
-        throw new ConnectionError(ERROR.PROTOCOL_ERROR, 'PUSH_PROMISE of a client');
       default:
-        this.#guard.count('idle');
+        this.#control.read(type, flags, streamId, bytes, start, end);
     }
   }
 
   /** Settings come first, and nothing comes between the frames of a header block. */
   #checkOrder(type: number): void {
-    if (!this.#hasSettings && type !== FRAME.SETTINGS) {
+    if (!this.#control.hasSettings && type !== FRAME.SETTINGS) {
       throw new ConnectionError(ERROR.PROTOCOL_ERROR, 'no SETTINGS after the preface');
     }
     if (this.#blocks.isOpen !== (type === FRAME.CONTINUATION)) {
@@ -231,23 +219,24 @@ export class Session implements FrameSink, StreamOwner {
   }
 
   #grant(stream: WireStream): void {
-    if (stream.isRemoteDone || stream.isLocalDone || !stream.isReadOut) return;
-    const used = LIMITS.streamWindowBytes - stream.receiveWindowBytes;
+    const { receiving } = stream;
+    if (stream.isRemoteDone || stream.isLocalDone || !receiving.isReadOut) return;
+    const used = LIMITS.streamWindowBytes - receiving.windowBytes;
     if (used < LIMITS.streamWindowBytes / 2) return;
-    stream.receiveWindowBytes += used;
+    receiving.windowBytes += used;
     this.writer.append(numberFrame(FRAME.WINDOW_UPDATE, stream.id, used));
   }
 
   /** A frame for a stream that is not there; one that is over may still have frames under way (section 5.1). */
   #orphan(streamId: number, type: number): void {
-    if (streamId === 0 || streamId > this.lastStreamId || streamId % 2 === 0) {
+    if (streamId === 0 || streamId > this.#highestStreamId || streamId % 2 === 0) {
       throw new ConnectionError(ERROR.PROTOCOL_ERROR, `frame ${type} for a stream that was never opened`);
     }
     this.#guard.count('late');
-    if (type === FRAME.DATA) this.#refuse(streamId, ERROR.STREAM_CLOSED);
+    if (type === FRAME.DATA) this.#reset(streamId, ERROR.STREAM_CLOSED);
   }
 
-  #refuse(streamId: number, code: number): void {
+  #reset(streamId: number, code: ErrorNumber): void {
     this.writer.append(numberFrame(FRAME.RST_STREAM, streamId, code));
   }
 
@@ -257,24 +246,24 @@ export class Session implements FrameSink, StreamOwner {
     const isWhole = this.#blocks.decode(known !== undefined);
     if (known !== undefined) {
       const isWrong = !isWhole || !endsStream || this.#blocks.head.isMalformed;
-      if (known.isRemoteDone) known.reset(ERROR.STREAM_CLOSED);
-      else if (isWrong) known.reset(ERROR.PROTOCOL_ERROR);
+      if (known.isRemoteDone) known.breakOff(ERROR.STREAM_CLOSED);
+      else if (isWrong) known.breakOff(ERROR.PROTOCOL_ERROR);
       else known.peerEnded();
       return;
     }
     if (streamId % 2 === 0) throw new ConnectionError(ERROR.PROTOCOL_ERROR, 'a client opens odd streams');
-    if (streamId <= this.lastStreamId) {
+    if (streamId <= this.#highestStreamId) {
       const code = this.streams.hasEnded(streamId) ? ERROR.STREAM_CLOSED : ERROR.PROTOCOL_ERROR;
       throw new ConnectionError(code, 'HEADERS for a stream that is over');
     }
+    this.#highestStreamId = streamId;
+    if (!this.refusesStreams) this.lastStreamId = streamId;
     if (this.refusesStreams || this.streams.size >= LIMITS.concurrentStreams) {
-      if (!this.refusesStreams) this.lastStreamId = streamId;
       this.#guard.count('idle');
-      this.#refuse(streamId, ERROR.REFUSED_STREAM);
+      this.#reset(streamId, ERROR.REFUSED_STREAM);
       return;
     }
-    this.lastStreamId = streamId;
-    const stream = this.#opener.create(streamId, this.#peerWindowBytes);
+    const stream = this.#opener.create(streamId, this.#control.streamWindowBytes);
     this.streams.add(stream);
     this.#opener.open(stream, isWhole);
     if (endsStream) stream.peerEnded();
@@ -287,7 +276,7 @@ export class Session implements FrameSink, StreamOwner {
       return;
     }
     stream.lost();
-    this.#guard.count(stream.hasContent ? 'reset' : 'empty reset');
+    this.brokenOff(stream);
   }
 
   #windowUpdate(streamId: number, bytes: number): void {
@@ -303,34 +292,9 @@ export class Session implements FrameSink, StreamOwner {
       this.#orphan(streamId, FRAME.WINDOW_UPDATE);
       return;
     }
-    stream.sendWindowBytes += bytes;
-    if (bytes === 0) stream.reset(ERROR.PROTOCOL_ERROR);
-    else if (stream.sendWindowBytes > MAX_WINDOW_BYTES) stream.reset(ERROR.FLOW_CONTROL_ERROR);
+    const window = stream.sending.widen(bytes);
+    if (bytes === 0) stream.breakOff(ERROR.PROTOCOL_ERROR);
+    else if (window > MAX_WINDOW_BYTES) stream.breakOff(ERROR.FLOW_CONTROL_ERROR);
     else stream.unblock();
-  }
-
-  #settings(flags: number, bytes: Buffer, start: number, end: number): void {
-    this.#guard.count('idle');
-    if ((flags & FLAG.ACK) !== 0) {
-      checkSize(FRAME.SETTINGS, end - start, 0);
-      return;
-    }
-    this.#hasSettings = true;
-    const window = initialWindow(bytes, start, end) ?? this.#peerWindowBytes;
-    const wider = window - this.#peerWindowBytes;
-    this.#peerWindowBytes = window;
-    this.writer.append(SETTINGS_ACK);
-    if (wider === 0) return;
-    for (const stream of this.streams.all()) {
-      stream.sendWindowBytes += wider;
-      checkWindow(stream.sendWindowBytes);
-      stream.unblock();
-    }
-  }
-
-  #ping(flags: number, payload: Uint8Array): void {
-    this.#guard.count('idle');
-    if ((flags & FLAG.ACK) !== 0) this.#owner.pinged(payload);
-    else this.writer.append(frame(FRAME.PING, FLAG.ACK, 0, payload));
   }
 }

@@ -67,11 +67,11 @@ export class StreamTable {
 
   /** Lets blocked streams send while `hasWindow`; one that is blocked again goes behind the others. */
   unblock(hasWindow: () => boolean): void {
-    const waiting = [...this.#blocked];
-    this.#blocked.clear();
-    for (const stream of waiting) {
-      if (hasWindow()) stream.unblock();
-      else this.#blocked.add(stream);
+    // Visits those that are blocked again too, which is when the window is used up.
+    for (const stream of this.#blocked) {
+      if (!hasWindow()) return;
+      this.#blocked.delete(stream);
+      stream.unblock();
     }
   }
 

@@ -16,7 +16,7 @@ export class WireTransport implements Transport {
   readonly #clock: Clock;
   readonly #connections = new Set<WireConnection>();
   #cancelTick: CancelTimer | undefined = undefined;
-  #drained: (() => void) | undefined = undefined;
+  readonly #drained = Promise.withResolvers<void>();
   #isDraining = false;
 
   /** `log` hears of connections that are given up and why. */
@@ -34,11 +34,9 @@ export class WireTransport implements Transport {
 
   drain(): Promise<void> {
     this.#isDraining = true;
-    if (this.#connections.size === 0) return Promise.resolve();
-    const { promise, resolve } = Promise.withResolvers<void>();
-    this.#drained = resolve;
+    if (this.#connections.size === 0) this.#drained.resolve();
     for (const connection of this.#connections) connection.drain();
-    return promise;
+    return this.#drained.promise;
   }
 
   close(): void {
@@ -56,6 +54,6 @@ export class WireTransport implements Transport {
     if (this.#connections.size > 0) return;
     this.#cancelTick?.();
     this.#cancelTick = undefined;
-    this.#drained?.();
+    if (this.#isDraining) this.#drained.resolve();
   }
 }
