@@ -145,6 +145,10 @@ export const METRICS: readonly Metric[] = [
     help: 'Endpoints (ranks) whose metrics are fresh.',
     twin: { name: 'inference_pool_ready_pods', labels: same('name') },
   }),
+  gauge('leader', ['name'], {
+    help: '1 while this replica leads by the lease of that name, else 0; absent without leader election.',
+    twin: { name: 'leader_election_master_status', labels: same('name') },
+  }),
   gauge('endpoints', ['name', 'state'], { help: 'Endpoints by state: fresh, stale or unreachable.' }),
   gauge('per_endpoint_queue_size', ENDPOINT, {
     help: 'Waiting requests of an endpoint as last scraped.',

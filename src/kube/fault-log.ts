@@ -1,0 +1,38 @@
+import type { Log } from '../framework/log.ts';
+import { KubeError } from './api.ts';
+
+/** What goes wrong, in constant sentences. */
+export interface FaultTexts {
+  /** What the API server was asked to do, as it would be written in a role: `create tokenreviews.authentication.k8s.io`. */
+  readonly permission: string;
+  readonly failing: string;
+  readonly working: string;
+}
+
+/** Logs the state of one kind of call, not its repetitions: when it begins to fail, fails in another way, works again. */
+export class FaultLog {
+  readonly #log: Log;
+  readonly #texts: FaultTexts;
+  #state: 'working' | 'forbidden' | 'failing' = 'working';
+
+  constructor(log: Log, texts: FaultTexts) {
+    this.#log = log;
+    this.#texts = texts;
+  }
+
+  failed(error: unknown): void {
+    const state = error instanceof KubeError && error.status === 403 ? 'forbidden' : 'failing';
+    if (state === this.#state) return;
+    this.#state = state;
+    const { permission, failing } = this.#texts;
+    if (state === 'forbidden')
+      this.#log.error({ permission, err: error }, 'Kubernetes permission is missing');
+    else this.#log.warn({ err: error }, failing);
+  }
+
+  worked(): void {
+    if (this.#state === 'working') return;
+    this.#state = 'working';
+    this.#log.info({}, this.#texts.working);
+  }
+}
