@@ -154,6 +154,63 @@ test('a page that fails is a 500 and a log line, and the server goes on', async 
   expect((await admin.get('/healthz')).status).toBe(200);
 });
 
+describe('authorization', () => {
+  const PATHS = [
+    '/metrics',
+    '/healthz',
+    '/debug/config',
+    '/debug/plugins/state',
+    '/debug/pprof/',
+    '/nowhere',
+    '//',
+  ];
+
+  test.each([
+    { status: 401, body: 'unauthorized\n', challenge: 'Bearer' },
+    { status: 403, body: 'forbidden\n', challenge: null },
+    { status: 500, body: 'authorization failed\n', challenge: null },
+  ] as const)('$status on every path, and nothing else is said', async ({ status, body, challenge }) => {
+    await using admin = await start({ authorize: async () => ({ status }) });
+    for (const path of PATHS) {
+      const response = await admin.get(path);
+      expect([response.status, await response.text()], path).toEqual([status, body]);
+      expect(response.headers.get('www-authenticate')).toBe(challenge);
+    }
+    expect((await admin.get('/metrics', { method: 'POST' })).status).toBe(status);
+  });
+
+  test('is told method, path without query, and header', async () => {
+    const seen: object[] = [];
+    await using admin = await start({
+      authorize: async (request) => {
+        seen.push(request);
+        return { status: 200 };
+      },
+    });
+    await admin.get('/metrics?name=x', { headers: { authorization: 'Bearer t' } });
+    await admin.get('/debug/%63onfig', { method: 'HEAD' });
+    expect(seen).toEqual([
+      { method: 'GET', path: '/metrics', authorization: 'Bearer t' },
+      { method: 'HEAD', path: '/debug/%63onfig', authorization: undefined },
+    ]);
+  });
+
+  test('lets through what it allows, path by path', async () => {
+    await using admin = await start({
+      authorize: async ({ path }) => ({ status: path === '/metrics' ? 200 : 403 }),
+    });
+    expect((await admin.get('/metrics')).status).toBe(200);
+    expect((await admin.get('/debug/config')).status).toBe(403);
+    expect((await admin.get('/nowhere')).status).toBe(403);
+  });
+
+  test('that fails is a 500 and a log line', async () => {
+    await using admin = await start({ authorize: () => Promise.reject(new Error('broken')) });
+    expect((await admin.get('/metrics')).status).toBe(500);
+    expect(admin.log.lines).toMatchObject([{ level: 'error', message: 'admin request not authorized' }]);
+  });
+});
+
 describe('profiles', () => {
   test.each([
     { path: '/debug/pprof/profile?seconds=0.05', member: 'nodes' },
@@ -264,13 +321,65 @@ describe('TLS', () => {
     expect((await get(admin.server.port, second)).status).toBe(200);
   });
 
+  test('a client CA that changes counts for connections from then on', async () => {
+    await using dir = await certDir(first);
+    await using caDir = await certDir(first);
+    const clientCaFile = join(caDir.path, 'ca.crt');
+    await writeFile(clientCaFile, first.cert);
+    await using admin = await start({ tls: { certDir: dir.path, clientCaFile } });
+    await expect(get(admin.server.port, second)).rejects.toThrow();
+    await writeFile(clientCaFile, second.cert);
+    await expect
+      .poll(
+        () =>
+          get(admin.server.port, second).then(
+            ({ status }) => status,
+            () => 0,
+          ),
+        { timeout: 10_000 },
+      )
+      .toBe(200);
+    await expect(get(admin.server.port, first)).rejects.toThrow();
+  });
+
+  test('a certificate and a token are both asked for', async () => {
+    await using dir = await certDir(first);
+    const clientCaFile = join(dir.path, 'ca.crt');
+    await writeFile(clientCaFile, second.cert);
+    await using admin = await start({
+      tls: { certDir: dir.path, clientCaFile },
+      authorize: async () => ({ status: 401 }),
+    });
+    await expect(get(admin.server.port)).rejects.toThrow();
+    expect((await get(admin.server.port, second)).status).toBe(401);
+  });
+
   test.each([
+    { name: 'no certificate', files: {}, message: /cert file unreadable/ },
+    { name: 'no key', files: { 'tls.crt': 'cert' }, message: /key file unreadable/ },
     {
-      name: 'no certificate',
-      tls: { certDir: '/nonexistent', clientCaFile: '' },
-      message: /cert file unreadable/,
+      name: 'a key of another certificate',
+      files: { 'tls.crt': 'cert', 'tls.key': 'other' },
+      message: /cert and key unusable/,
     },
-  ])('$name fails the start', async ({ tls, message }) => {
+    {
+      name: 'no client CA',
+      files: { 'tls.crt': 'cert', 'tls.key': 'key' },
+      ca: 'ca.crt',
+      message: /client CA file unreadable/,
+    },
+    {
+      name: 'a client CA without certificate',
+      files: { 'tls.crt': 'cert', 'tls.key': 'key', 'ca.crt': 'nonsense' },
+      ca: 'ca.crt',
+      message: /client CA file holds no certificate/,
+    },
+  ])('$name fails the start', async ({ files, ca, message }) => {
+    const path = await mkdtemp(join(tmpdir(), 'epp-admin-'));
+    const texts: Record<string, string> = { cert: first.cert, key: first.private, other: second.private };
+    for (const [name, text] of Object.entries(files)) await writeFile(join(path, name), texts[text] ?? text);
+    const tls = { certDir: path, clientCaFile: ca === undefined ? '' : join(path, ca) };
     await expect(start({ tls })).rejects.toThrow(message);
+    await rm(path, { recursive: true });
   });
 });

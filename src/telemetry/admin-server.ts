@@ -15,6 +15,14 @@ import { type ProfileKind, Profiler, ProfilerBusyError } from './profiler.ts';
 import type { MetricRegistry } from './registry.ts';
 import { TEXT_FORMAT } from './text-format.ts';
 
+/** Judges a request before anything of it is looked at. `path` is without query; `method` as in the request line. */
+export type Authorize = (request: {
+  readonly method: string;
+  readonly path: string;
+  /** The `authorization` header; undefined when there is none. */
+  readonly authorization: string | undefined;
+}) => Promise<{ readonly status: 200 | 401 | 403 | 500 }>;
+
 /** What the admin server shows and where. */
 export interface AdminServerOptions {
   /** Address to listen on; '' for all. */
@@ -29,6 +37,8 @@ export interface AdminServerOptions {
   readonly registry: MetricRegistry;
   readonly processMetrics: ProcessMetrics;
   readonly plugins: readonly Named<object>[];
+  /** Asked about every request, whatever its path; undefined lets everybody in. */
+  readonly authorize?: Authorize | undefined;
   /** Effective configuration without secrets, as YAML. */
   configText(): string;
   endpoints(): readonly Endpoint[];
@@ -42,6 +52,8 @@ const DEFAULT_PROFILE_SECONDS = 30;
 /** A client that sends its request slower than this is cut off. */
 const REQUEST_TIMEOUT_MS = 10_000;
 const JSON_TYPE = 'application/json';
+/** What those who may not pass are told. */
+const REFUSALS = { 401: 'unauthorized\n', 403: 'forbidden\n', 500: 'authorization failed\n' } as const;
 const STATE_PATH = '/debug/plugins/state';
 
 const PROFILE_INDEX = `Profiles of this process. Nothing runs until one is asked for; one at a time.
@@ -140,6 +152,11 @@ export class AdminServer implements AsyncDisposable {
   async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
     request.resume(); // a body is nobody's concern here, but must not keep the connection
     const url = URL.parse(request.url ?? '/', 'http://admin');
+    const refusal = await this.#refusal(request, url?.pathname ?? '/');
+    if (refusal !== undefined) {
+      if (refusal === 401) response.setHeader('www-authenticate', 'Bearer');
+      return send(response, { status: refusal, body: REFUSALS[refusal] });
+    }
     const handler = url === null ? undefined : this.#routes.get(url.pathname);
     if (url === null || handler === undefined) return send(response, { status: 404, body: 'not found\n' });
     const allowed = url.pathname === STATE_PATH ? ['GET'] : ['GET', 'HEAD'];
@@ -153,6 +170,20 @@ export class AdminServer implements AsyncDisposable {
       this.#options.log.error({ path: url.pathname, err: error }, 'admin request failed');
       if (response.headersSent) response.destroy();
       else send(response, { status: 500, body: 'internal error\n' });
+    }
+  }
+
+  /** Status for a caller who may not pass; undefined for one who may. */
+  async #refusal(request: IncomingMessage, path: string): Promise<keyof typeof REFUSALS | undefined> {
+    const { authorize, log } = this.#options;
+    if (authorize === undefined) return undefined;
+    try {
+      const { authorization } = request.headers;
+      const { status } = await authorize({ method: request.method ?? '', path, authorization });
+      return status === 200 ? undefined : status;
+    } catch (error) {
+      log.error({ path, err: error }, 'admin request not authorized');
+      return 500;
     }
   }
 
