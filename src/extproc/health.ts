@@ -1,5 +1,6 @@
 import { fileURLToPath } from 'node:url';
 import { loadSync, type MessageTypeDefinition } from '@grpc/proto-loader';
+import type { Log } from '../framework/log.ts';
 import type { CancelTimer, Clock } from '../util/clock.ts';
 import { EXT_PROC_SERVICE } from './codec.ts';
 import type { ByteStream, ByteStreamHandler, OpenByteStream } from './transport/transport.ts';
@@ -27,6 +28,14 @@ export const HEALTH_PATHS = {
   watch: '/grpc.health.v1.Health/Watch',
 } as const;
 
+/** Names whose status is readiness. `inference-extension` is what charts and conformance suites probe. */
+const READINESS_NAMES: ReadonlySet<string> = new Set([
+  '',
+  'readiness',
+  EXT_PROC_SERVICE,
+  'inference-extension',
+]);
+
 /** How often a watcher's status is looked at again; a drain is told at once. */
 const WATCH_INTERVAL_MS = 1000;
 
@@ -41,19 +50,25 @@ interface HealthMessages {
 
 /**
  * gRPC health service on byte streams, so that every transport can serve it. `liveness` is always SERVING while the
- * process answers; the other names follow llm-d-router: pkg/epp/server, health (ext-proc specification, 8.4).
+ * process answers, so that no kubelet restarts a picker that waits for its pool or drains. Other names that are no
+ * readiness say whether pool and parsers are there, and are unknown under leader election, as in llm-d-router:
+ * pkg/epp/server, health (ext-proc specification, 8.4).
  */
 export class HealthService {
   readonly #inputs: () => HealthInputs;
   readonly #clock: Clock;
+  readonly #log: Log;
   readonly #messages = loadMessages();
   readonly #watchers = new Set<Watcher>();
   #stopTimer: CancelTimer | undefined = undefined;
   #isDraining = false;
+  /** Why it was not ready when last looked at; '' when it was, undefined before the first look. */
+  #reason: string | undefined = undefined;
 
-  constructor(inputs: () => HealthInputs, clock: Clock) {
+  constructor(inputs: () => HealthInputs, clock: Clock, log: Log) {
     this.#inputs = inputs;
     this.#clock = clock;
+    this.#log = log;
   }
 
   /** For a transport. */
@@ -75,14 +90,30 @@ export class HealthService {
   status(service: string): ServingStatus {
     if (service === 'liveness') return SERVING_STATUS.SERVING;
     const inputs = this.#inputs();
-    const isReadiness = service === '' || service === 'readiness' || service === EXT_PROC_SERVICE;
-    if (!isReadiness && inputs.leadership !== 'off') return SERVING_STATUS.SERVICE_UNKNOWN;
-    const isServing =
-      !this.#isDraining &&
-      inputs.isLive &&
-      inputs.isProtocolSupported &&
-      (!isReadiness || (inputs.arePluginsReady && inputs.leadership !== 'follower'));
+    const reason = this.#whyNotReady(inputs);
+    this.#note(reason);
+    if (READINESS_NAMES.has(service))
+      return reason === '' ? SERVING_STATUS.SERVING : SERVING_STATUS.NOT_SERVING;
+    if (inputs.leadership !== 'off') return SERVING_STATUS.SERVICE_UNKNOWN;
+    const isServing = !this.#isDraining && inputs.isLive && inputs.isProtocolSupported;
     return isServing ? SERVING_STATUS.SERVING : SERVING_STATUS.NOT_SERVING;
+  }
+
+  /** The first reason against readiness; '' when there is none. */
+  #whyNotReady(inputs: HealthInputs): string {
+    if (this.#isDraining) return 'draining';
+    if (!inputs.isLive) return 'the pool is not known';
+    if (inputs.leadership === 'follower') return 'not the leader';
+    if (!inputs.isProtocolSupported) return 'no parser for the protocol of the pool';
+    return inputs.arePluginsReady ? '' : 'plugins are not ready';
+  }
+
+  /** One line per change, however often it is asked for. */
+  #note(reason: string): void {
+    if (reason === this.#reason) return;
+    this.#reason = reason;
+    if (reason === '') this.#log.info({}, 'ready');
+    else this.#log.info({ reason }, 'not ready');
   }
 
   /** Starts telling `watcher` of changes. */

@@ -90,7 +90,7 @@ export class ExtProcServer {
   constructor(options: ExtProcServerOptions, services: ExtProcServerServices) {
     this.#options = options;
     this.#services = services;
-    this.#health = new HealthService(services.health, services.clock);
+    this.#health = new HealthService(services.health, services.clock, services.log);
     this.#metrics = options.countsStreams
       ? new StreamMetrics(services.instruments, () => this.#streams.size)
       : undefined;
