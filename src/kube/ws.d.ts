@@ -1,2 +1,7 @@
-/** Named by the declarations of `@kubernetes/client-node` for what this product does not use. */
-declare module 'ws';
+/** What the declarations of `@kubernetes/client-node` name of a package whose declarations are not installed. */
+declare module 'ws' {
+  export class WebSocket {}
+  export type ClientOptions = object;
+  export type RawData = unknown;
+  export class WebSocketServer {}
+}

@@ -1,0 +1,125 @@
+import { matchesLabels, parseLabelSelector } from '../../src/kube/label-selector.ts';
+import type { KubeObject, Resource, Selection } from '../../src/kube/objects.ts';
+
+/** A change of an object, or a bookmark. */
+export interface StoredEvent {
+  readonly version: number;
+  readonly collection: string;
+  readonly before: KubeObject | undefined;
+  readonly after: KubeObject | undefined;
+}
+
+/** What a watch of a selection is told of a change; undefined when nothing. */
+export interface ToldEvent {
+  readonly type: 'ADDED' | 'MODIFIED' | 'DELETED';
+  readonly object: KubeObject;
+}
+
+/** `group/version/plural`, with '' for the core group. */
+export function collectionOf({ group, version, plural }: Resource): string {
+  return `${group}/${version}/${plural}`;
+}
+
+/** Objects of one API server in memory, and the changes that watches may still ask for. */
+export class KubeStore {
+  /** Called after each change. */
+  onEvent: (event: StoredEvent) => void = () => undefined;
+  readonly #collections = new Map<string, Map<string, KubeObject>>();
+  #events: StoredEvent[] = [];
+  #version = 100;
+  /** Watches from before this version are too old. */
+  #oldest = 0;
+
+  get version(): number {
+    return this.#version;
+  }
+
+  /** Forgets all changes so far. */
+  compact(): void {
+    this.#events = [];
+    this.#version += 1;
+    this.#oldest = this.#version;
+  }
+
+  /** Objects that are selected, by namespace and name. */
+  select(collection: string, selection: Selection): KubeObject[] {
+    const objects = [...(this.#collections.get(collection)?.values() ?? [])];
+    return objects
+      .filter((object) => isSelected(object, selection))
+      .sort((a, b) => (keyOf(a) < keyOf(b) ? -1 : 1));
+  }
+
+  get(collection: string, namespace: string, name: string): KubeObject | undefined {
+    return this.#collections.get(collection)?.get(`${namespace}/${name}`);
+  }
+
+  /** Creates or replaces; returns the object as stored. */
+  put(collection: string, object: KubeObject): KubeObject {
+    const objects = this.#collections.get(collection) ?? new Map<string, KubeObject>();
+    this.#collections.set(collection, objects);
+    const key = keyOf(object);
+    const before = objects.get(key);
+    this.#version += 1;
+    const uid = before?.metadata.uid ?? `uid-${this.#version}`;
+    const metadata = { uid, ...object.metadata, resourceVersion: String(this.#version) };
+    const after = { ...object, metadata };
+    objects.set(key, after);
+    this.#tell({ version: this.#version, collection, before, after });
+    return after;
+  }
+
+  /** Whether there was one. */
+  remove(collection: string, namespace: string, name: string): boolean {
+    const objects = this.#collections.get(collection);
+    const before = objects?.get(`${namespace}/${name}`);
+    if (objects === undefined || before === undefined) return false;
+    objects.delete(`${namespace}/${name}`);
+    this.#version += 1;
+    this.#tell({ version: this.#version, collection, before, after: undefined });
+    return true;
+  }
+
+  /** Changes after `version`; undefined when they are no longer known. */
+  since(version: number): readonly StoredEvent[] | undefined {
+    if (version < this.#oldest) return undefined;
+    return this.#events.filter((event) => event.version > version);
+  }
+
+  #tell(event: StoredEvent): void {
+    this.#events.push(event);
+    this.onEvent(event);
+  }
+}
+
+/** A change as seen through a selection: what leaves it is deleted, what enters it is added. */
+export function toldEvent(
+  { version, before, after }: StoredEvent,
+  selection: Selection,
+): ToldEvent | undefined {
+  const was = before !== undefined && isSelected(before, selection);
+  const is = after !== undefined && isSelected(after, selection);
+  if (is) return { type: was ? 'MODIFIED' : 'ADDED', object: after };
+  if (!was) return undefined;
+  const gone = after ?? before;
+  return {
+    type: 'DELETED',
+    object: { ...gone, metadata: { ...gone.metadata, resourceVersion: String(version) } },
+  };
+}
+
+function isSelected({ metadata }: KubeObject, { namespace, labels = '', fields = '' }: Selection): boolean {
+  if (namespace !== '' && metadata.namespace !== namespace) return false;
+  if (!matchesLabels(parseLabelSelector(labels), new Map(Object.entries(metadata.labels ?? {}))))
+    return false;
+  return fields.split(',').every((field) => {
+    if (field === '') return true;
+    const [name, value] = field.split('=');
+    if (name === 'metadata.name') return metadata.name === value;
+    if (name === 'metadata.namespace') return metadata.namespace === value;
+    throw new Error(`field selector ${field} is not known here`);
+  });
+}
+
+function keyOf({ metadata: { namespace = '', name = '' } }: KubeObject): string {
+  return `${namespace}/${name}`;
+}
