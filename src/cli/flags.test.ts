@@ -1,5 +1,7 @@
 import fc from 'fast-check';
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
+import { loadConfiguration } from '../config/load.ts';
+import { CATALOGUE } from '../plugins/catalogue.ts';
 import { FLAGS } from './flags/table.ts';
 import { endpointErrors, helpText, parseFlags } from './flags.ts';
 
@@ -124,16 +126,10 @@ test.each([
     want: ['invalid --grpc-port "http": want a whole number from 1 to 65535'],
   },
   {
-    name: 'a boolean apart',
-    argv: ['--tracing', 'false'],
-    want: ['unexpected argument "false"; write --tracing=false'],
-  },
-  {
     name: 'a boolean that is none',
     argv: ['--tracing=yes'],
     want: ['invalid --tracing "yes": want true or false'],
   },
-  { name: 'an argument', argv: ['--', 'x'], want: ['unexpected argument "x"'] },
   {
     name: 'a bare duration',
     argv: ['--drain-timeout=30'],
@@ -230,6 +226,23 @@ test.each([
     argv: ['--ha-enable-leader-election'],
     want: ['flag --ha-enable-leader-election has no effect: Kubernetes is not available in this version'],
   },
+  {
+    name: 'a boolean apart',
+    argv: ['--tracing', 'false'],
+    want: ['argument "false" is ignored; write --tracing=false'],
+  },
+  {
+    name: 'arguments that are no flags',
+    argv: ['stray', '-', '--tracing=true', '--', 'x', '--grpc-port=1'],
+    want: [
+      'argument "stray" is ignored',
+      'argument "-" is ignored',
+      'argument "x" is ignored',
+      'argument "--grpc-port=1" is ignored',
+    ],
+  },
+  { name: 'empty arguments, silently', argv: ['', '--tracing=true', '', '--', ''], want: [] },
+  { name: 'one dash with a value', argv: ['-config-text=x', '-grpc-port', '9100'], want: [] },
   { name: 'a default said aloud', argv: ['--ha-enable-leader-election=false', '--tracing=true'], want: [] },
 ])('warned of: $name', ({ argv, want }) => {
   const { warnings, errors } = parse(...argv);
@@ -283,6 +296,103 @@ test('the argument list of the charts is accepted', () => {
     ),
   );
   expect(errors).toEqual([]);
+});
+
+/** What KServe's controller passes to `/app/epp`: its template's command, then its arguments. */
+const KSERVE_COMMAND = [
+  '--pool-name',
+  'llama-inference-pool',
+  '--pool-namespace',
+  'llm',
+  '--zap-encoder',
+  'json',
+  '--grpc-port',
+  '9002',
+  '--grpc-health-port',
+  '9003',
+];
+const KSERVE_CONFIG = JSON.stringify({
+  apiVersion: 'llm-d.ai/v1alpha1',
+  kind: 'EndpointPickerConfig',
+  plugins: [{ type: 'single-profile-handler' }, { type: 'queue-scorer' }, { type: 'max-score-picker' }],
+  schedulingProfiles: [
+    { name: 'default', plugins: [{ pluginRef: 'queue-scorer' }, { pluginRef: 'max-score-picker' }] },
+  ],
+});
+const KSERVE_ARGS = ['--config-text', KSERVE_CONFIG, '--tracing=true'];
+
+describe("KServe's argument list", () => {
+  const common = {
+    poolName: 'llama-inference-pool',
+    poolNamespace: 'llm',
+    zapEncoder: 'json',
+    grpcPort: 9002,
+    grpcHealthPort: 9003,
+    configText: KSERVE_CONFIG,
+    tracing: true,
+    secureServing: true,
+  };
+
+  test('with TLS', () => {
+    const { options, errors, warnings } = parse(
+      ...KSERVE_COMMAND,
+      '--enable-cert-reload=true',
+      '--secure-serving=true',
+      '--model-server-metrics-scheme=https',
+      '--cert-path=/var/run/kserve/tls',
+      ...KSERVE_ARGS,
+    );
+    expect(errors).toEqual([]);
+    expect(options).toMatchObject({ ...common, certReload: true, certPath: '/var/run/kserve/tls' });
+    expect(options.pluginParameters).toEqual(new Map([['metrics-data-source', { scheme: 'https' }]]));
+    expect(warnings).toEqual([
+      'flag --model-server-metrics-scheme is deprecated: it becomes scheme of metrics-data-source',
+    ]);
+  });
+
+  test('without TLS: four empty arguments', () => {
+    const { options, errors, warnings } = parse(...KSERVE_COMMAND, '', '', '', '', ...KSERVE_ARGS);
+    expect({ errors, warnings }).toEqual({ errors: [], warnings: [] });
+    expect(options).toMatchObject({ ...common, certReload: false, certPath: '' });
+  });
+
+  test('with several replicas', () => {
+    const { options, errors } = parse(...KSERVE_COMMAND, '--ha-enable-leader-election', ...KSERVE_ARGS);
+    expect(errors).toEqual([]);
+    expect(options).toMatchObject({ ...common, leaderElection: true });
+  });
+
+  test('with the names of its older templates', () => {
+    const { options, errors, warnings } = parse(
+      ...'--poolName p --poolNamespace ns --zap-encoder json --grpcPort 9002 --grpcHealthPort 9003'.split(
+        ' ',
+      ),
+      ...'--secureServing --modelServerMetricsScheme https --certPath /etc/ssl/certs'.split(' '),
+      '-configText',
+      KSERVE_CONFIG,
+    );
+    expect(errors).toEqual([]);
+    expect(options).toMatchObject({
+      poolName: 'p',
+      poolNamespace: 'ns',
+      grpcPort: 9002,
+      grpcHealthPort: 9003,
+      secureServing: true,
+      certPath: '/etc/ssl/certs',
+      configText: KSERVE_CONFIG,
+    });
+    expect(warnings).toContain('flag --certPath is called --cert-path');
+  });
+
+  test('its configuration in JSON is read as YAML is', () => {
+    const { document, problems } = loadConfiguration(KSERVE_CONFIG, {
+      catalogue: CATALOGUE,
+      allowExperimental: false,
+      pluginParameters: new Map(),
+    });
+    expect(problems.filter((problem) => problem.severity === 'error')).toEqual([]);
+    expect(document?.plugins.map((plugin) => plugin.definition.type)).toContain('queue-scorer');
+  });
 });
 
 test.each([

@@ -66,19 +66,23 @@ class FlagParser {
     for (let i = 0; i < argv.length; i += 1) {
       const argument = argv[i] ?? '';
       if (argument === '--') {
-        const [rest] = argv.slice(i + 1);
-        if (rest !== undefined) this.#errors.push(`unexpected argument "${rest}"`);
+        for (const rest of argv.slice(i + 1)) this.#ignore(rest, '');
         return;
       }
       if (!argument.startsWith('-') || argument === '-') {
-        const before = argv[i - 1] ?? '';
-        const isSwitchValue = /^(?:true|false)$/i.test(argument) && before.startsWith('-');
-        const hint = isSwitchValue ? `; write ${before}=${argument}` : '';
-        this.#errors.push(`unexpected argument "${argument}"${hint}`);
+        this.#ignore(argument, argv[i - 1] ?? '');
         continue;
       }
       i += this.#take(split(argument), argv[i + 1]);
     }
+  }
+
+  /** Passes over what is no flag, as the reference does; orchestrators leave empty arguments where a flag is absent. */
+  #ignore(argument: string, before: string): void {
+    if (argument === '') return;
+    const isSwitchValue = /^(?:true|false)$/i.test(argument) && before.startsWith('-');
+    const hint = isSwitchValue ? `; write ${before}=${argument}` : '';
+    this.#warnings.push(`argument "${argument}" is ignored${hint}`);
   }
 
   /** Takes one flag; returns how many further arguments it used. */
