@@ -20,6 +20,8 @@ export class EchoMethod {
   opened = 0;
   openCount = 0;
   cancelled = 0;
+  /** Given to handlers, of all calls. */
+  messages = 0;
   /** Calls that were told of their end more than once, or of anything after it. */
   faults = 0;
 
@@ -56,6 +58,7 @@ export class EchoCall implements ByteStreamHandler {
 
   message(bytes: Buffer, start: number, end: number): void {
     this.#check();
+    this.#method.messages += 1;
     const message = bytes.subarray(start, end);
     if (this.#records) this.events.push({ message: message.toString('hex') });
     let hasRoom = true;

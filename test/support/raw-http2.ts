@@ -41,6 +41,8 @@ export interface RawClientOptions {
   readonly handshake?: boolean;
   /** Answers SETTINGS of the server; default as `handshake`. */
   readonly acknowledges?: boolean;
+  /** Answers PING of the server; default false. */
+  readonly answersPings?: boolean;
   readonly settings?: SettingPairs;
   /** Called for each frame as it arrives. */
   readonly onFrame?: (frame: RawFrame) => void;
@@ -58,17 +60,20 @@ export class RawHttp2Client implements AsyncDisposable {
   readonly #socket: Socket;
   readonly #parser = new FrameParser();
   readonly #acknowledges: boolean;
+  readonly #answersPings: boolean;
   readonly #onFrame: ((frame: RawFrame) => void) | undefined;
   /** Every frame received, oldest first. */
   readonly frames: RawFrame[] = [];
   #taken = 0;
   #wakeUp: () => void = () => {};
   #isClosed = false;
+  #hasGoneAway = false;
   readonly #closed: Promise<void>;
 
   private constructor(socket: Socket, options: RawClientOptions) {
     this.#socket = socket;
     this.#acknowledges = options.acknowledges ?? options.handshake ?? true;
+    this.#answersPings = options.answersPings ?? false;
     this.#onFrame = options.onFrame;
     socket.on('data', (bytes) => this.#received(bytes));
     socket.on('error', () => {}); // a server that is flooded may reset
@@ -96,9 +101,9 @@ export class RawHttp2Client implements AsyncDisposable {
     return this.#isClosed;
   }
 
-  /** Bytes that wait in this process for a server that does not read. */
-  get unsentBytes(): number {
-    return this.#socket.writableLength;
+  /** The server has said that it gives up. */
+  get hasGoneAway(): boolean {
+    return this.#hasGoneAway;
   }
 
   /** Sends all at once; false when bytes pile up. */
@@ -203,8 +208,12 @@ export class RawHttp2Client implements AsyncDisposable {
   #received(bytes: Buffer): void {
     for (const frame of this.#parser.push(bytes)) {
       this.frames.push(frame);
+      if (frame.type === TYPE.GOAWAY) this.#hasGoneAway = true;
       if (this.#acknowledges && frame.type === TYPE.SETTINGS && (frame.flags & FLAGS.ACK) === 0) {
         this.send(SETTINGS_ACK);
+      }
+      if (this.#answersPings && frame.type === TYPE.PING && frame.flags === 0) {
+        this.send(pingFrame(frame.payload, true));
       }
       this.#onFrame?.(frame);
     }

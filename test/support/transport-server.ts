@@ -12,6 +12,8 @@ export interface TransportServer extends AsyncDisposable {
   readonly port: number;
   /** Connections that are open, as the server sees it. */
   readonly connections: number;
+  /** Bytes written to connections and not taken by the kernel. */
+  readonly unsentBytes: number;
 }
 
 /** Listens on a free port of loopback and hands each connection to `transport`. */
@@ -29,6 +31,11 @@ export async function serveTransport(transport: Acceptor): Promise<TransportServ
     port,
     get connections() {
       return sockets.size;
+    },
+    get unsentBytes() {
+      let bytes = 0;
+      for (const socket of sockets) bytes += socket.writableLength;
+      return bytes;
     },
     [Symbol.asyncDispose]: async () => {
       transport.close();
