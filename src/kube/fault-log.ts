@@ -7,6 +7,8 @@ export interface FaultTexts {
   readonly permission: string;
   readonly failing: string;
   readonly working: string;
+  /** Sent with each line, such as which objects it is about. */
+  readonly fields?: object;
 }
 
 /** Logs the state of one kind of call, not its repetitions: when it begins to fail, fails in another way, works again. */
@@ -24,15 +26,15 @@ export class FaultLog {
     const state = error instanceof KubeError && error.status === 403 ? 'forbidden' : 'failing';
     if (state === this.#state) return;
     this.#state = state;
-    const { permission, failing } = this.#texts;
+    const { permission, failing, fields } = this.#texts;
     if (state === 'forbidden')
-      this.#log.error({ permission, err: error }, 'Kubernetes permission is missing');
-    else this.#log.warn({ err: error }, failing);
+      this.#log.error({ ...fields, permission, err: error }, 'Kubernetes permission is missing');
+    else this.#log.warn({ ...fields, err: error }, failing);
   }
 
   worked(): void {
     if (this.#state === 'working') return;
     this.#state = 'working';
-    this.#log.info({}, this.#texts.working);
+    this.#log.info({ ...this.#texts.fields }, this.#texts.working);
   }
 }
