@@ -395,6 +395,34 @@ test('62001 bytes leave as 62000 and 1', () => {
   ]);
 });
 
+test.each([
+  { name: 'as it came', rewrites: false },
+  { name: 'with another model', rewrites: true },
+])('a body that goes on $name is not touched by the requests after it', ({ rewrites }) => {
+  const chunks = ['a', 'b', 'c'].map((letter) => letter.repeat(50_000));
+  const send = (parts: readonly string[]) => {
+    const exchange = new FakeExchange();
+    // A transport that has room keeps what it is given until the peer reads.
+    const kept: Uint8Array[] = [];
+    exchange.wire.writeAround = (_before, _beforeBytes, piece) => kept.push(piece) > 0;
+    if (rewrites) {
+      exchange.stages.onDecide = (_context, _request, whole) =>
+        decision('10.0.0.1:8000', {
+          body: [whole.subarray(0, 60_000), Buffer.from('new'), whole.subarray(60_000)],
+        });
+    }
+    exchange.send(headers());
+    parts.forEach((part, i) => void exchange.send(body(part, i === parts.length - 1)));
+    exchange.stream.halfClosed();
+    return kept;
+  };
+  const kept = send(chunks);
+  send(chunks.map((chunk) => 'x'.repeat(chunk.length)));
+  const text = chunks.join('');
+  const want = rewrites ? `${text.slice(0, 60_000)}new${text.slice(60_000)}` : text;
+  expect(Buffer.concat(kept).toString() === want).toBe(true);
+});
+
 test('settings override what the data plane announces', () => {
   const exchange = new FakeExchange({ requestBodyMode: 'buffered' });
   expect(exchange.send(headers(FULL)).take()).toEqual(['requestHeaders']);
