@@ -29,7 +29,10 @@ export interface H2specResult {
   readonly skipped: readonly string[];
 }
 
-/** h2spec of this machine: on the PATH, built before, or built now; undefined, and a line on stderr, without Go. */
+/**
+ * h2spec of this machine: on the PATH, built before, or built now; undefined, and a line on stderr, when there is no Go
+ * or it cannot fetch the module.
+ */
 export async function findH2spec(): Promise<string | undefined> {
   const folders = (process.env['PATH'] ?? '').split(delimiter);
   const found = [...folders.map((folder) => join(folder, 'h2spec')), CACHED].find(isProgram);
@@ -44,7 +47,7 @@ export async function findH2spec(): Promise<string | undefined> {
   return await build(go);
 }
 
-async function build(go: string): Promise<string> {
+async function build(go: string): Promise<string | undefined> {
   await mkdir(CACHE_FOLDER, { recursive: true });
   const folder = await mkdtemp(`${CACHED}-`);
   try {
@@ -57,7 +60,10 @@ async function build(go: string): Promise<string> {
       program,
       PACKAGE,
     ]);
-    if (code !== 0) throw new Error(`go build of h2spec failed:\n${output}`);
+    if (code !== 0) {
+      process.stderr.write(`h2spec cannot be built, its tests are skipped:\n${output}\n`);
+      return undefined;
+    }
     await rename(program, CACHED); // at once, also for another run that builds it
   } finally {
     await rm(folder, { recursive: true, force: true });
