@@ -222,11 +222,6 @@ test.each([
     want: ['flag --grpc-enable-compression is deprecated: it has no effect, compression is always accepted'],
   },
   {
-    name: 'leader election',
-    argv: ['--ha-enable-leader-election'],
-    want: ['flag --ha-enable-leader-election has no effect: Kubernetes is not available in this version'],
-  },
-  {
     name: 'a boolean apart',
     argv: ['--tracing', 'false'],
     want: ['argument "false" is ignored; write --tracing=false'],
@@ -401,7 +396,8 @@ test.each([
   { argv: [], hasDiscovery: true, want: 0 },
   { argv: ['--pool-name=p'], hasDiscovery: true, want: 0 },
   { argv: ['--endpoints=a:1'], hasDiscovery: true, want: 1 },
-  { argv: ['--pool-name=p'], hasDiscovery: false, want: 1 },
+  { argv: ['--pool-name=p'], hasDiscovery: false, want: 0 },
+  { argv: ['--endpoint-selector=a=b', '--endpoint-target-ports=1'], hasDiscovery: false, want: 0 },
   { argv: [], hasDiscovery: false, want: 1 },
 ])('endpoints must come from one place: $argv, discovery $hasDiscovery', ({ argv, hasDiscovery, want }) => {
   expect(endpointErrors(parse(...argv).options, hasDiscovery)).toHaveLength(want);

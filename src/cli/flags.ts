@@ -164,9 +164,6 @@ class FlagParser {
       const effective = isEmpty && fromEnv !== '' ? [fromEnv] : isEmpty ? undefined : given;
       const parsed = effective === undefined ? undefined : this.#parse(flag.name, flag.kind, effective, flag);
       values.set(flag.key, parsed ?? flag.default);
-      if (flag.unavailable !== undefined && parsed !== undefined && String(parsed) !== String(flag.default)) {
-        this.#warnings.push(`flag --${flag.name} has no effect: ${flag.unavailable}`);
-      }
     }
     values.set('pluginParameters', parametersOf(this.#oldGiven));
     const options = Object.fromEntries(values) as unknown as ServeOptions; // a value of each row's kind, by its key
@@ -241,16 +238,11 @@ export function endpointErrors(options: ServeOptions, hasDiscovery: boolean): re
       : [];
   }
   if (hasDiscovery) return [];
-  const given = [
-    options.poolName === '' ? '' : '--pool-name',
-    options.endpointSelector === '' ? '' : '--endpoint-selector',
+  if (options.poolName !== '' || options.endpointSelector !== '') return [];
+  return [
+    'nothing says where the endpoints are: name an InferencePool with --pool-name or select pods with --endpoint-selector, ' +
+      'list endpoints with --endpoints host:port, or configure dataLayer.discovery with file-discovery',
   ];
-  const names = given.filter((name) => name !== '');
-  const want =
-    'list endpoints with --endpoints host:port or configure dataLayer.discovery with file-discovery';
-  return names.length > 0
-    ? [`${names.join(' and ')}: Kubernetes is not available in this version; ${want}`]
-    : [`nothing says where the endpoints are: ${want}`];
 }
 
 /** What `epp serve --help` prints. */

@@ -23,7 +23,6 @@ import type { Clock } from '../util/clock.ts';
 import { randomSeed, SeededRng } from '../util/rng.ts';
 import type { ServeOptions } from './flags.ts';
 import { reportProblems } from './report.ts';
-import { poolName } from './serve-options.ts';
 
 /** What the parts of a pool are made with. */
 export interface PoolInputs {
@@ -32,6 +31,8 @@ export interface PoolInputs {
   readonly log: RootLog;
   readonly clock: Clock;
   readonly registry: MetricRegistry;
+  /** In metrics. */
+  readonly poolName: string;
 }
 
 /** Longest wait for the first scrapes before requests are taken: a dead endpoint must not hold up the start. */
@@ -71,7 +72,7 @@ export class PoolRuntime implements AsyncDisposable {
     });
     store.observe(
       new PoolMetrics(registry, clock, {
-        poolName: poolName(options),
+        poolName: inputs.poolName,
         refreshMs: options.refreshPoolMetricsIntervalMs,
         stalenessMs: options.metricsStalenessThresholdMs,
         endpoints: () => store.endpoints,

@@ -1,5 +1,6 @@
 import { effectiveConfiguration } from '../config/effective.ts';
 import type { EndpointPickerConfig } from '../config/load.ts';
+import type { HealthInputs } from '../extproc/health.ts';
 import { ExtProcServer } from '../extproc/server.ts';
 import type { PoolWriter } from '../framework/discovery.ts';
 import { AdminServer } from '../telemetry/admin-server.ts';
@@ -9,8 +10,9 @@ import { ProcessMetrics } from '../telemetry/process-metrics.ts';
 import { MetricRegistry } from '../telemetry/registry.ts';
 import type { Clock } from '../util/clock.ts';
 import type { ServeOptions } from './flags.ts';
+import type { KubeControl } from './kube-control.ts';
 import { PoolRuntime } from './pool-runtime.ts';
-import { adminOptions, exchangeOptions, serverOptions } from './serve-options.ts';
+import { adminOptions, exchangeOptions, poolName, serverOptions } from './serve-options.ts';
 import { runServices, type Service } from './services.ts';
 import { resolveEndpoints } from './static-pool.ts';
 import { createTransport } from './transports.ts';
@@ -22,6 +24,8 @@ export interface PickerInputs {
   readonly config: EndpointPickerConfig;
   readonly log: RootLog;
   readonly clock: Clock;
+  /** Undefined without Kubernetes. */
+  readonly kube: KubeControl | undefined;
 }
 
 /** Every service of `epp serve`, constructed and wired; here and in `pool-runtime.ts`, and nowhere else. */
@@ -30,12 +34,14 @@ export class Picker {
   readonly admin: AdminServer;
   readonly #inputs: PickerInputs;
   readonly #pool: PoolRuntime;
+  readonly #registry: MetricRegistry;
   readonly #lag: EventLoopLag;
 
   private constructor(inputs: PickerInputs, pool: PoolRuntime, registry: MetricRegistry) {
     const { options, config, clock, log } = inputs;
     this.#inputs = inputs;
     this.#pool = pool;
+    this.#registry = registry;
     this.#lag = new EventLoopLag(registry, clock);
     registry.gauge('info', { commit: VERSION, build_ref: process.version }, () => 1);
     this.server = new ExtProcServer(serverOptions(options), {
@@ -46,12 +52,7 @@ export class Picker {
       responseStage: pool.responseStage,
       options: exchangeOptions(options),
       createTransport: createTransport(options.transport, clock, log.component('transport')),
-      health: () => ({
-        isLive: true,
-        isProtocolSupported: true,
-        arePluginsReady: true,
-        leadership: 'off',
-      }),
+      health: () => ({ ...this.#health(), arePluginsReady: true }),
     });
     this.admin = new AdminServer({
       ...adminOptions(options),
@@ -59,7 +60,13 @@ export class Picker {
       log: log.component('admin'),
       registry,
       processMetrics: new ProcessMetrics(),
-      plugins: pool.pipeline.plugins,
+      plugins: [
+        ...pool.pipeline.plugins,
+        ...(inputs.kube === undefined
+          ? []
+          : [{ name: 'kubernetes', type: 'kubernetes', plugin: inputs.kube }]),
+      ],
+      authorize: inputs.kube?.authorize,
       configText: () => effectiveConfiguration(config),
       endpoints: () => pool.endpoints(),
     });
@@ -68,15 +75,26 @@ export class Picker {
   /** Undefined when a plugin cannot be constructed; every such problem is logged. */
   static create(inputs: PickerInputs): Picker | undefined {
     const registry = new MetricRegistry({ deprecatedTwins: inputs.options.deprecatedMetrics });
-    const pool = PoolRuntime.create({ ...inputs, registry });
+    const pool = PoolRuntime.create({
+      ...inputs,
+      registry,
+      poolName: inputs.kube?.poolName ?? poolName(inputs.options),
+    });
     return pool && new Picker(inputs, pool, registry);
   }
 
-  /** Serves until `signal` aborts, drains, and stops everything. */
-  async run(signal: AbortSignal): Promise<void> {
-    const { options, log } = this.#inputs;
+  /**
+   * Serves until `signal` aborts, drains, and stops everything. Resolves with false when it ended because another
+   * replica leads.
+   */
+  async run(signal: AbortSignal): Promise<boolean> {
+    const { options, log, kube } = this.#inputs;
+    const lost = new AbortController();
+    const leading = kube?.lead(signal, this.#registry).then((isOrderly) => {
+      if (!isOrderly) lost.abort();
+    });
     await runServices(this.#services(), {
-      signal,
+      signal: AbortSignal.any([signal, lost.signal]),
       started: () => {
         log.info(
           { version: VERSION, endpoints: this.#pool.store.endpoints.length, metricsPort: this.admin.port },
@@ -89,6 +107,15 @@ export class Picker {
         log.info({}, 'drained');
       },
     });
+    await leading;
+    await kube?.[Symbol.asyncDispose]();
+    return !lost.signal.aborted;
+  }
+
+  #health(): Omit<HealthInputs, 'arePluginsReady'> {
+    const { kube } = this.#inputs;
+    if (kube === undefined) return { isLive: true, isProtocolSupported: true, leadership: 'off' };
+    return kube.health(this.#pool.pipeline.parsers.map(({ plugin }) => plugin));
   }
 
   /** The ext-proc port opens last, when there is something to route by. */
@@ -113,8 +140,11 @@ export class Picker {
   }
 
   async #discover(writer: PoolWriter, signal: AbortSignal): Promise<void> {
+    const { kube } = this.#inputs;
     const { discovery } = this.#pool.pipeline;
-    if (discovery === undefined) writer.replaceAll(await resolveEndpoints(this.#inputs.options.endpoints));
+    if (kube !== undefined) await kube.discover({ writer, rewrites: this.#pool.rewriter }, signal);
+    else if (discovery === undefined)
+      writer.replaceAll(await resolveEndpoints(this.#inputs.options.endpoints));
     else await discovery.plugin.start(writer, signal);
   }
 }

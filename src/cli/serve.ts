@@ -6,6 +6,7 @@ import { CATALOGUE } from '../plugins/catalogue.ts';
 import { createLog, type RootLog } from '../telemetry/logger.ts';
 import type { CommandIo } from '../util/command-io.ts';
 import { endpointErrors, helpText, parseFlags, type ServeOptions } from './flags.ts';
+import { KubeControl } from './kube-control.ts';
 import { reportProblems } from './report.ts';
 import { Picker } from './run.ts';
 
@@ -39,10 +40,17 @@ export async function serveCommand(argv: readonly string[], io: CommandIo): Prom
       for (const error of unplaced) io.err(`epp: ${error}\n`);
       return 2;
     }
-    const picker = Picker.create({ options, config, log, clock: io.clock });
+    const services = { options, log, clock: io.clock };
+    const kube = KubeControl.isWanted(options, config.discovery !== undefined)
+      ? await KubeControl.create({
+          ...services,
+          env: io.env,
+          followersDiscover: config.featureGates.get('haPopulateNonLeaderDatastore') ?? true,
+        })
+      : undefined;
+    const picker = Picker.create({ ...services, config, kube });
     if (picker === undefined) return 1;
-    await picker.run(io.signal);
-    return 0;
+    return (await picker.run(io.signal)) ? 0 : 1;
   } catch (error) {
     if (!(error instanceof ConfigurationError) && !isListenError(error)) throw error;
     io.err(`epp: ${error.message}\n`);

@@ -82,7 +82,6 @@ function detail(flag: Flag): string {
     flag.doc,
     ...(choices.length > 1 ? [`One of ${choices.join(', ')}.`] : []),
     ...(flag.env === undefined ? [] : [`Environment: ${flag.env}.`]),
-    ...(flag.unavailable === undefined ? [] : [`No effect: ${flag.unavailable}.`]),
   ].join(' ');
 }
 

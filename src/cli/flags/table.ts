@@ -26,11 +26,7 @@ export interface Flag {
   readonly max?: number;
   /** Environment variable that is read when the flag is absent or empty. */
   readonly env?: string;
-  /** Why any value but the default has no effect in this version. */
-  readonly unavailable?: string;
 }
-
-const NO_KUBERNETES = 'Kubernetes is not available in this version';
 
 const BODY_MODES = ['auto', 'none', 'streamed', 'buffered', 'buffered-partial', 'full-duplex'] as const;
 
@@ -68,7 +64,6 @@ export const FLAGS = [
     default: '',
     section: 'Endpoints',
     doc: 'Label selector of the pods that are the endpoints, instead of an InferencePool.',
-    unavailable: NO_KUBERNETES,
   },
   {
     name: 'endpoint-target-ports',
@@ -77,7 +72,6 @@ export const FLAGS = [
     default: [],
     section: 'Endpoints',
     doc: 'Ports of the selected pods; with --endpoint-selector, 1 to 8 of them.',
-    unavailable: NO_KUBERNETES,
   },
   {
     name: 'endpoints',
@@ -94,7 +88,6 @@ export const FLAGS = [
     default: false,
     section: 'Endpoints',
     doc: 'Only one replica is ready at a time.',
-    unavailable: NO_KUBERNETES,
   },
   {
     name: 'config-file',
