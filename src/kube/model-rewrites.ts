@@ -7,8 +7,8 @@ import { problemsOf } from './problems.ts';
 /** Largest weight, as the CRD has it. */
 const MAX_WEIGHT = 1_000_000;
 
-/** InferenceModelRewrites, the ones that are looked for first at the front. */
-export const REWRITE_RESOURCES: readonly Resource[] = [
+/** InferenceModelRewrites of both groups. */
+export const REWRITE_RESOURCES: readonly [preferred: Resource, deprecated: Resource] = [
   { group: 'llm-d.ai', version: 'v1alpha2', plural: 'inferencemodelrewrites' },
   { group: 'inference.networking.x-k8s.io', version: 'v1alpha2', plural: 'inferencemodelrewrites' },
 ];

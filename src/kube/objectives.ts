@@ -4,8 +4,8 @@ import type { KubeObject, Resource } from './objects.ts';
 import { isForPool, type PoolIdentity } from './pool-ref.ts';
 import { problemsOf } from './problems.ts';
 
-/** InferenceObjectives, the ones that are looked for first at the front. */
-export const OBJECTIVE_RESOURCES: readonly Resource[] = [
+/** InferenceObjectives of both groups. */
+export const OBJECTIVE_RESOURCES: readonly [preferred: Resource, deprecated: Resource] = [
   { group: 'llm-d.ai', version: 'v1alpha2', plural: 'inferenceobjectives' },
   { group: 'inference.networking.x-k8s.io', version: 'v1alpha2', plural: 'inferenceobjectives' },
 ];

@@ -4,7 +4,7 @@ import { formatLabelSelector } from './label-selector.ts';
 import type { Resource } from './objects.ts';
 import { POOL_RESOURCES, type PoolReading, readPool, selectorPool } from './pool-spec.ts';
 
-const [V1, V1ALPHA2] = POOL_RESOURCES as readonly [Resource, Resource];
+const [V1, V1ALPHA2] = POOL_RESOURCES;
 
 function read(spec: unknown, resource: Resource = V1): PoolReading {
   return readPool({ metadata: { name: 'pool', namespace: 'ns' }, spec }, resource);

@@ -14,8 +14,8 @@ import { problemsOf } from './problems.ts';
 const MAX_TARGET_PORTS = 8;
 const MAX_LABELS = 64;
 
-/** InferencePools, the one that is looked for first at the front. */
-export const POOL_RESOURCES: readonly Resource[] = [
+/** InferencePools of both groups. */
+export const POOL_RESOURCES: readonly [preferred: Resource, deprecated: Resource] = [
   { group: 'inference.networking.k8s.io', version: 'v1', plural: 'inferencepools' },
   { group: 'inference.networking.x-k8s.io', version: 'v1alpha2', plural: 'inferencepools' },
 ];
