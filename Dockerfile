@@ -6,16 +6,20 @@ RUN npm ci
 COPY tsconfig.json tsconfig.build.json ./
 COPY src ./src
 RUN npm run build && npm prune --omit=dev
-
-FROM node:24-bookworm-slim
-WORKDIR /app
-ENV NODE_ENV=production
-COPY --from=build /app/package.json ./
-COPY --from=build /app/node_modules ./node_modules
-COPY --from=build /app/dist ./dist
 COPY proto ./proto
 COPY config/envoy ./config/envoy
-# Any user id works: nothing below /app is written, and the root file system may be read-only.
+COPY docker/epp ./epp
+# Orchestrators run it under any user id: everybody may read, nobody may write, whatever the checkout's modes were.
+RUN rm -r src tsconfig.json tsconfig.build.json .npmrc package-lock.json \
+ && chmod -R a+rX,a-w . && chmod a+x epp
+
+FROM node:24-bookworm-slim
+ENV NODE_ENV=production
+COPY --from=build /app /app
+# What orchestrators rely on: the program by its path, and a sleep for their preStop hook.
+RUN /app/epp version && test -x /bin/sleep
+WORKDIR /
 USER 65532:65532
-EXPOSE 9002 9003 9090
-ENTRYPOINT ["node", "/app/dist/main.js"]
+# ext-proc, health, metrics, KV-cache events
+EXPOSE 9002 9003 9090 5557
+ENTRYPOINT ["/app/epp"]
