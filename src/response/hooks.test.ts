@@ -28,11 +28,11 @@ function setUp(run: (call: string) => void) {
 
 test('hooks run in order; one without responseStarted is left out', () => {
   const calls: string[] = [];
-  const { hooks } = setUp((call) => calls.push(call));
+  const { hooks, clock } = setUp((call) => calls.push(call));
   const [one, response] = [request(), new InferenceResponse()];
   hooks.headers(one, response);
-  hooks.started(one, response);
-  hooks.complete(one, response);
+  hooks.started(one, response, 0);
+  expect(hooks.complete(one, response, 0)).toBe(clock.nowMs());
   expect(calls).toEqual(['headers', 'started', 'complete', 'quiet']);
 });
 
@@ -43,11 +43,11 @@ test('a hook that throws is counted each time, logged once in a while, and stops
     if (call !== 'quiet') throw new Error('broken');
   });
   for (let i = 0; i < 3; i += 1) {
-    hooks.started(request(), new InferenceResponse());
-    hooks.complete(request(), new InferenceResponse());
+    hooks.started(request(), new InferenceResponse(), clock.nowMs());
+    hooks.complete(request(), new InferenceResponse(), clock.nowMs());
   }
   clock.advance(30_000);
-  hooks.complete(request(), new InferenceResponse());
+  hooks.complete(request(), new InferenceResponse(), clock.nowMs());
   hooks.headers(request(), new InferenceResponse());
   expect(calls.filter((call) => call === 'quiet')).toHaveLength(4);
   expect(log.lines.map(({ level, message }) => `${level}: ${message}`)).toEqual([
@@ -72,4 +72,11 @@ test('each call is timed', () => {
   const series =
     'plugin_duration_seconds{extension_point="ResponseReceived",plugin_name="b",plugin_type="broken"}';
   expect(instruments.observations.get(series)).toEqual([0.002]);
+  hooks.complete(request(), new InferenceResponse(), clock.nowMs());
+  for (const plugin of ['plugin_name="b",plugin_type="broken"', 'plugin_name="q",plugin_type="quiet"']) {
+    const timed = instruments.observations.get(
+      `plugin_duration_seconds{extension_point="ResponseStreaming",${plugin}}`,
+    );
+    expect(timed).toEqual([0.002]);
+  }
 });

@@ -5,10 +5,13 @@ import { anyCuts, singleBytes, splitAt } from '../../test/support/chunks.ts';
 import type { JsonObject } from '../framework/body.ts';
 import type { Parser } from '../framework/parser.ts';
 import { Usage } from '../framework/response.ts';
+import { anthropicParser } from '../plugins/parsers/anthropic-parser.ts';
 import { openaiParser } from '../plugins/parsers/openai-parser.ts';
 import { EventUsageReader } from './sse.ts';
+import { decodeObject } from './usage-reader.ts';
 
 const openai: Parser = openaiParser.create({}, context());
+const anthropic: Parser = anthropicParser.create({ promptIncludesCache: false }, context());
 
 /** The documents that reach the parser, in order. */
 function documents(chunks: readonly Buffer[]): JsonObject[] {
@@ -38,9 +41,22 @@ const B = { usage: { prompt_tokens: 2 } };
 test.each([
   { name: 'one event', text: `data: ${JSON.stringify(A)}\n\n`, want: [A] },
   {
-    name: 'two',
+    name: 'two, of which the second says all anew',
     text: `data: ${JSON.stringify(A)}\n\ndata: ${JSON.stringify(B)}\n\ndata: [DONE]\n\n`,
-    want: [A, B],
+    want: [B],
+  },
+  {
+    name: 'two that say different things',
+    text: `data: ${JSON.stringify(A)}\n\ndata: {"usage":{"total_tokens":3}}\n\n`,
+    want: [A, { usage: { total_tokens: 3 } }],
+  },
+  {
+    name: 'two that have a type',
+    text: `data: {"type":"a","usage":{}}\n\ndata: {"type":"b","usage":{}}\n\n`,
+    want: [
+      { type: 'a', usage: {} },
+      { type: 'b', usage: {} },
+    ],
   },
   {
     name: 'no space, CRLF',
@@ -100,6 +116,57 @@ test('a megabyte of an event in small chunks takes linear time', () => {
   const bytes = Buffer.from(`data: {"text":"${'\\n'.repeat(250_000)}","usage":{}}\n\n`);
   const cuts = Array.from({ length: bytes.length / 16 }, (_, i) => i * 16);
   expect(documents(splitAt(bytes, cuts))).toHaveLength(1);
+});
+
+test('usage is what decoding every event says', () => {
+  const count = fc.constantFrom('0', '1', '17', '205', '1.5', '-3', '2e1', '00', 'null', '"12"', '4.0');
+  const details = fc.oneof(
+    fc.constant('{}'),
+    count.map((text) => `{"cached_tokens":${text}}`),
+  );
+  const member = fc.oneof(
+    fc.tuple(fc.constantFrom('prompt_tokens', 'completion_tokens', 'total_tokens', 'input_tokens'), count),
+    fc.tuple(fc.constantFrom('prompt_tokens_details', 'input_tokens_details'), details),
+  );
+  const block = fc
+    .oneof(
+      { weight: 3, arbitrary: fc.constantFrom(['prompt_tokens'], ['prompt_tokens', 'completion_tokens']) },
+      { weight: 1, arbitrary: fc.constant([]) },
+    )
+    .chain((names) =>
+      fc.tuple(
+        fc.tuple(...names.map((name) => fc.tuple(fc.constant(name), count))),
+        fc.array(member, { maxLength: 2 }),
+      ),
+    )
+    .map(
+      ([fixed, more]) => `{${[...fixed, ...more].map(([name, value]) => `"${name}":${value}`).join(',')}}`,
+    );
+  const event = fc
+    .tuple(
+      fc.constantFrom('', '"a":1,', '"type":"message_start",', '"b":"usage",'),
+      block,
+      fc.constantFrom('', ',"c":2'),
+    )
+    .map(([before, usage, after]) => `{${before}"usage":${usage}${after}}`);
+  fc.assert(
+    fc.property(fc.array(event, { maxLength: 12 }), anyCuts, (events, cuts) => {
+      const stream = Buffer.from(events.map((text) => `data: ${text}\n\n`).join(''));
+      for (const parser of [openai, anthropic]) {
+        const want = new Usage();
+        for (const text of events) {
+          const document = decodeObject(Buffer.from(text));
+          if (document !== undefined) parser.readUsage(document, true, want);
+        }
+        const got = new Usage();
+        const reader = new EventUsageReader(parser, got);
+        for (const chunk of splitAt(stream, cuts)) if (chunk.length > 0) reader.push(chunk);
+        reader.finish();
+        expect(got).toEqual(want);
+      }
+    }),
+    { numRuns: 1000 },
+  );
 });
 
 test('any stream gives the same documents however it is cut', () => {

@@ -1,5 +1,6 @@
 import type { Parser } from '../framework/parser.ts';
 import type { Usage } from '../framework/response.ts';
+import { LatestEvent } from './latest-event.ts';
 import { decodeObject, type UsageReader } from './usage-reader.ts';
 
 /** Most of one event that is kept while it is incomplete; a longer one is not read. */
@@ -22,8 +23,8 @@ const NOTHING = Buffer.alloc(0);
 
 /**
  * Reads token counts from server-sent events. A chunk of whole events without the word `usage`, the usual one, costs
- * one native search; an event spread over chunks is put together in a copy. Lines end in LF or CRLF; `data:` may
- * lack its space; data may span lines.
+ * one native search; an event spread over chunks is put together in a copy. Where every event reports usage, only the
+ * last one is decoded. Lines end in LF or CRLF; `data:` may lack its space; data may span lines.
  */
 export class EventUsageReader implements UsageReader {
   readonly #parser: Parser;
@@ -33,6 +34,8 @@ export class EventUsageReader implements UsageReader {
   #length = 0;
   /** The event under way is too long and is passed over. */
   #isSkipping = false;
+  /** The latest event that reports usage, not decoded yet: the next one may say it anew. */
+  readonly #latest = new LatestEvent();
 
   constructor(parser: Parser, usage: Usage) {
     this.#parser = parser;
@@ -71,6 +74,7 @@ export class EventUsageReader implements UsageReader {
   finish(): void {
     if (this.#length > 0 && !this.#isSkipping) this.#readEvents(this.#carry, 0, this.#length);
     this.#length = 0;
+    this.#decodeLatest();
   }
 
   /** Carries `bytes` from `from` on over to the next chunk. */
@@ -109,10 +113,18 @@ export class EventUsageReader implements UsageReader {
       const after = firstEventEnd(bytes, found);
       const eventStart = Math.max(start, before);
       const eventEnd = after < 0 || after > end ? end : after;
-      this.#readEvent(bytes.subarray(eventStart, eventEnd));
+      if (!this.#latest.isRepeatedBy(bytes, found, eventEnd)) this.#decodeLatest();
+      if (!this.#latest.keep(bytes, eventStart, found, eventEnd)) {
+        this.#readEvent(bytes.subarray(eventStart, eventEnd));
+      }
       start = eventEnd;
       found = findUsage(bytes, start, end);
     }
+  }
+
+  #decodeLatest(): void {
+    const event = this.#latest.take();
+    if (event.length > 0) this.#readEvent(event);
   }
 
   /**
