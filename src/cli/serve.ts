@@ -9,6 +9,7 @@ import { endpointErrors, helpText, parseFlags, type ServeOptions } from './flags
 import { KubeControl } from './kube-control.ts';
 import { reportProblems } from './report.ts';
 import { Picker } from './run.ts';
+import { TrustedAuthorities } from './trusted-authorities.ts';
 
 /**
  * Counts buffers in the heap's growing limit. Without it V8 collects the whole heap whenever 64 MB of buffers have come
@@ -41,6 +42,11 @@ export async function serveCommand(argv: readonly string[], io: CommandIo): Prom
       return 2;
     }
     const services = { options, log, clock: io.clock };
+    using _trust = await TrustedAuthorities.start({
+      env: io.env,
+      clock: io.clock,
+      log: log.component('trust'),
+    });
     const kube = KubeControl.isWanted(options, config.discovery !== undefined)
       ? await KubeControl.create({
           ...services,
