@@ -243,7 +243,8 @@ export class Session implements FrameSink, StreamOwner, ControlOwner {
   /** A header block is complete. Whatever becomes of it, the tables need it decoded. */
   #headers(streamId: number, endsStream: boolean): void {
     const known = this.streams.get(streamId);
-    const isWhole = this.#blocks.decode(known !== undefined);
+    const isNew = streamId > this.#highestStreamId;
+    const isWhole = this.#blocks.decode(!isNew);
     if (known !== undefined) {
       const isWrong = !isWhole || !endsStream || this.#blocks.head.isMalformed;
       if (known.isRemoteDone) known.breakOff(ERROR.STREAM_CLOSED);
@@ -252,9 +253,9 @@ export class Session implements FrameSink, StreamOwner, ControlOwner {
       return;
     }
     if (streamId % 2 === 0) throw new ConnectionError(ERROR.PROTOCOL_ERROR, 'a client opens odd streams');
-    if (streamId <= this.#highestStreamId) {
-      const code = this.streams.hasEnded(streamId) ? ERROR.STREAM_CLOSED : ERROR.PROTOCOL_ERROR;
-      throw new ConnectionError(code, 'HEADERS for a stream that is over');
+    if (!isNew) {
+      this.#lateHeaders(streamId, endsStream);
+      return;
     }
     this.#highestStreamId = streamId;
     if (!this.refusesStreams) this.lastStreamId = streamId;
@@ -267,6 +268,15 @@ export class Session implements FrameSink, StreamOwner, ControlOwner {
     this.streams.add(stream);
     this.#opener.open(stream, isWhole);
     if (endsStream) stream.peerEnded();
+  }
+
+  /** Trailers may be under way to a stream that was refused; a stream that the peer has ended gets none. */
+  #lateHeaders(streamId: number, endsStream: boolean): void {
+    this.#guard.count('late');
+    const hasEnded = this.streams.hasEnded(streamId);
+    if (!hasEnded && endsStream && !this.#blocks.head.isMalformed) return;
+    const code = hasEnded ? ERROR.STREAM_CLOSED : ERROR.PROTOCOL_ERROR;
+    throw new ConnectionError(code, 'HEADERS for a stream that is over');
   }
 
   #peerReset(streamId: number): void {
