@@ -81,6 +81,7 @@ export function endpointsOf(pod: Pod, targetPorts: readonly number[]): EndpointM
 
 /** Whether both make the same endpoints for any target ports. */
 export function isSamePod(a: Pod, b: Pod): boolean {
+  if (a === b) return true; // nearly always, when one pod of many has changed
   return (
     a.isEligible === b.isEligible &&
     a.address === b.address &&

@@ -1,88 +1,26 @@
+import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { RecordingLog } from '../../test/support/builders.ts';
-import { FakeClock } from '../../test/support/fake-clock.ts';
 import { named, pod } from '../../test/support/kube-objects.ts';
 import { MemoryKubeApi } from '../../test/support/memory-kube-api.ts';
+import { anyFault, anyStep, take, wanted } from '../../test/support/pool-steps.ts';
 import { turns } from '../../test/support/turns.ts';
-import type { Objectives } from '../framework/discovery.ts';
-import type { EndpointMetadata } from '../framework/endpoint.ts';
-import { ModelRewrites } from '../framework/model-rewrites.ts';
-import { SeededRng } from '../util/rng.ts';
-import { REWRITE_RESOURCES } from './model-rewrites.ts';
-import { OBJECTIVE_RESOURCES } from './objectives.ts';
+import {
+  LEGACY_OBJECTIVE,
+  LEGACY_POOL,
+  OBJECTIVE,
+  POOL,
+  pool,
+  REWRITE,
+  watchedPool,
+} from '../../test/support/watched-pool.ts';
 import { POD_RESOURCE } from './pods.ts';
-import { POOL_RESOURCES, selectorPool } from './pool-spec.ts';
-import { PoolWatcher, type PoolWatcherOptions } from './pool-watcher.ts';
-
-const [POOL, LEGACY_POOL] = POOL_RESOURCES;
-const [OBJECTIVE, LEGACY_OBJECTIVE] = OBJECTIVE_RESOURCES;
-const [REWRITE] = REWRITE_RESOURCES;
-const ALL = [POOL, OBJECTIVE, REWRITE, POD_RESOURCE];
+import { selectorPool } from './pool-spec.ts';
 
 const A = { app: 'a' };
 const B = { app: 'b' };
 
-/** The pool as v1 has it. */
-function pool(matchLabels: Record<string, string>, ...ports: readonly number[]) {
-  return named(
-    { name: 'pool' },
-    { selector: { matchLabels }, targetPorts: ports.map((number) => ({ number })) },
-  );
-}
-
-interface Setup {
-  readonly api?: MemoryKubeApi;
-  readonly source?: PoolWatcherOptions['source'];
-}
-
-function setup({ api = new MemoryKubeApi(ALL), source }: Setup = {}) {
-  const clock = new FakeClock();
-  const log = new RecordingLog();
-  const written: string[][] = [];
-  let objectives: Objectives = new Map();
-  const rewrites = new ModelRewrites();
-  const watcher = new PoolWatcher({
-    api,
-    namespace: 'default',
-    source: source ?? { kind: 'pool', name: 'pool', group: 'inference.networking.k8s.io' },
-    writer: {
-      replaceAll: (endpoints: readonly EndpointMetadata[]) => {
-        written.push(endpoints.map((one) => `${one.name}:${one.port}`).sort());
-      },
-      replaceObjectives: (all) => {
-        objectives = all;
-      },
-    },
-    rewrites,
-    clock,
-    rng: new SeededRng(1),
-    log,
-  });
-  const abort = new AbortController();
-  return {
-    api,
-    clock,
-    log,
-    watcher,
-    abort,
-    written,
-    /** What the store has. */
-    endpoints: () => written.at(-1)?.join(' '),
-    objectives: () => Object.fromEntries(objectives),
-    rewriteOf: (model: string) => rewrites.decide(model, { next: () => 0 })?.model,
-    messages: () => log.lines.filter((line) => line.level !== 'debug').map((line) => line.message),
-    start: () => watcher.start(abort.signal),
-    async [Symbol.asyncDispose]() {
-      abort.abort();
-      await turns();
-      expect(api.openWatches).toBe(0);
-      expect(clock.pendingTimers).toBe(0);
-    },
-  };
-}
-
 test('the endpoints of a pool are there when the start is over', async () => {
-  await using one = setup();
+  await using one = watchedPool();
   one.api.put(POOL, pool(A, 8000, 8001));
   one.api.put(POD_RESOURCE, pod({ name: 'p', labels: A }), pod({ name: 'q', labels: B }));
   await one.start();
@@ -92,7 +30,7 @@ test('the endpoints of a pool are there when the start is over', async () => {
 });
 
 test('pods come, change, and go', async () => {
-  await using one = setup();
+  await using one = watchedPool();
   one.api.put(POOL, pool(A, 8000));
   await one.start();
   expect(one.endpoints()).toBe('');
@@ -113,7 +51,7 @@ test('pods come, change, and go', async () => {
 });
 
 test('changes that come together are written once, and those without effect never', async () => {
-  await using one = setup();
+  await using one = watchedPool();
   one.api.put(POOL, pool(A, 8000));
   await one.start();
   const before = one.written.length;
@@ -128,7 +66,7 @@ test('changes that come together are written once, and those without effect neve
 });
 
 test('a change of the selector loses no endpoint before those of the new one are known', async () => {
-  await using one = setup();
+  await using one = watchedPool();
   one.api.put(POOL, pool(A, 8000));
   one.api.put(POD_RESOURCE, pod({ name: 'p', labels: A }), pod({ name: 'q', labels: B }));
   await one.start();
@@ -146,7 +84,7 @@ test('a change of the selector loses no endpoint before those of the new one are
 });
 
 test('a selector that changes and changes back needs no list', async () => {
-  await using one = setup();
+  await using one = watchedPool();
   one.api.put(POOL, pool(A, 8000));
   one.api.put(POD_RESOURCE, pod({ name: 'p', labels: A }));
   await one.start();
@@ -162,7 +100,7 @@ test('a selector that changes and changes back needs no list', async () => {
 });
 
 test('ports that grow, shrink and change places take effect at once', async () => {
-  await using one = setup();
+  await using one = watchedPool();
   one.api.put(POOL, pool(A, 8000));
   one.api.put(POD_RESOURCE, pod({ name: 'p', labels: A }));
   await one.start();
@@ -181,7 +119,7 @@ test('ports that grow, shrink and change places take effect at once', async () =
 });
 
 test('a pool that is deleted loses its endpoints, keeps the rest, and may come back', async () => {
-  await using one = setup();
+  await using one = watchedPool();
   one.api.put(POOL, pool(A, 8000));
   one.api.put(POD_RESOURCE, pod({ name: 'p', labels: A }));
   one.api.put(OBJECTIVE, named({ name: 'gold' }, { poolRef: { name: 'pool' }, priority: 5 }));
@@ -206,7 +144,7 @@ test('a pool that is deleted loses its endpoints, keeps the rest, and may come b
 });
 
 test('a pool on its way out counts as gone', async () => {
-  await using one = setup();
+  await using one = watchedPool();
   one.api.put(POOL, pool(A, 8000));
   one.api.put(POD_RESOURCE, pod({ name: 'p', labels: A }));
   await one.start();
@@ -218,7 +156,7 @@ test('a pool on its way out counts as gone', async () => {
 });
 
 test('the start is over when there is known to be no pool', async () => {
-  await using one = setup();
+  await using one = watchedPool();
   one.api.put(POD_RESOURCE, pod({ name: 'p', labels: A }));
   await one.start();
   expect(one.watcher).toMatchObject({ isPoolKnown: false, hasSyncedPods: false });
@@ -229,7 +167,7 @@ test('the start is over when there is known to be no pool', async () => {
 });
 
 test('a malformed pool is said to be so and changes nothing', async () => {
-  await using one = setup();
+  await using one = watchedPool();
   one.api.put(POOL, named({ name: 'pool' }, { selector: {} }));
   one.api.put(POD_RESOURCE, pod({ name: 'p', labels: A }));
   await one.start();
@@ -248,7 +186,7 @@ test('a malformed pool is said to be so and changes nothing', async () => {
 });
 
 test('the API server may go away: what is known stays', async () => {
-  await using one = setup();
+  await using one = watchedPool();
   one.api.put(POOL, pool(A, 8000));
   one.api.put(POD_RESOURCE, pod({ name: 'p', labels: A }));
   one.api.put(OBJECTIVE, named({ name: 'gold' }, { poolRef: { name: 'pool' }, priority: 5 }));
@@ -274,7 +212,7 @@ test('the API server may go away: what is known stays', async () => {
 });
 
 test('the start waits for an API server that is not there yet, and ends with the signal', async () => {
-  const one = setup();
+  const one = watchedPool();
   one.api.fail(0);
   one.api.put(POOL, pool(A, 8000));
   let isOver = false;
@@ -289,7 +227,7 @@ test('the start waits for an API server that is not there yet, and ends with the
   await started;
   await one[Symbol.asyncDispose]();
 
-  const other = setup();
+  const other = watchedPool();
   other.api.fail(0);
   const waiting = other.start();
   await turns();
@@ -299,7 +237,7 @@ test('the start waits for an API server that is not there yet, and ends with the
 });
 
 test('objectives and rewrites that cannot be had hold up the start for a moment only', async () => {
-  await using one = setup();
+  await using one = watchedPool();
   one.api.put(POOL, pool(A, 8000));
   one.api.fail(403, OBJECTIVE);
   let isOver = false;
@@ -314,7 +252,7 @@ test('objectives and rewrites that cannot be had hold up the start for a moment 
 });
 
 test('objectives and rewrites of the pool alone count, as they are now', async () => {
-  await using one = setup();
+  await using one = watchedPool();
   one.api.put(POOL, pool(A, 8000));
   one.api.put(OBJECTIVE, named({ name: 'gold' }, { poolRef: { name: 'pool' }, priority: 5 }));
   one.api.put(OBJECTIVE, named({ name: 'else' }, { poolRef: { name: 'other' }, priority: 9 }));
@@ -341,7 +279,7 @@ test('objectives and rewrites of the pool alone count, as they are now', async (
 });
 
 test('kinds that are installed later are found', async () => {
-  await using one = setup({ api: new MemoryKubeApi([POD_RESOURCE, LEGACY_POOL]) });
+  await using one = watchedPool({ api: new MemoryKubeApi([POD_RESOURCE, LEGACY_POOL]) });
   const legacy = named(
     { name: 'pool' },
     { selector: A, targetPortNumber: 8000, extensionRef: { name: 'epp' } },
@@ -366,7 +304,7 @@ test('kinds that are installed later are found', async () => {
 test('pods alone make a pool by selector', async () => {
   const api = new MemoryKubeApi([POD_RESOURCE]);
   const spec = selectorPool('app in (a,b),!canary', [8000]);
-  await using one = setup({ api, source: { kind: 'selector', spec } });
+  await using one = watchedPool({ api, source: { kind: 'selector', spec } });
   api.put(POD_RESOURCE, pod({ name: 'p', labels: A }), pod({ name: 'c', labels: { ...A, canary: '' } }));
   expect(one.watcher.isPoolKnown).toBe(false);
   const started = one.start();
@@ -388,4 +326,42 @@ test('pods alone make a pool by selector', async () => {
     followed: { pool: '', objectives: '', rewrites: '' },
     failingForMs: {},
   });
+});
+
+test('whatever happens, it ends up with what the API server has', async () => {
+  await fc.assert(
+    fc.asyncProperty(fc.array(anyStep, { maxLength: 25 }), async (steps) => {
+      await using one = watchedPool();
+      void one.start();
+      for (const each of steps) {
+        take(each, one.api);
+        if (each.what === 'wait') await one.clock.advanceAsync(each.ms, 1000);
+      }
+      one.api.recover();
+      await one.clock.advanceAsync(200_000, 5000);
+      const { endpoints, objectives } = wanted(steps);
+      expect(one.endpoints() ?? '').toBe(endpoints);
+      expect(one.objectives()).toEqual(objectives);
+    }),
+    { numRuns: 60 },
+  );
+});
+
+test('faults alone take no endpoint away', async () => {
+  await fc.assert(
+    fc.asyncProperty(fc.array(anyFault, { maxLength: 15 }), async (steps) => {
+      await using one = watchedPool();
+      one.api.put(POOL, pool(A, 8000));
+      one.api.put(POD_RESOURCE, pod({ name: 'p', labels: A }));
+      await one.start();
+      for (const each of steps) {
+        take(each, one.api);
+        await turns(2);
+        if (each.what === 'wait') await one.clock.advanceAsync(each.ms, 1000);
+      }
+      expect(one.written).toEqual([['p:8000']]);
+      expect(one.watcher.isPoolKnown).toBe(true);
+    }),
+    { numRuns: 40 },
+  );
 });
