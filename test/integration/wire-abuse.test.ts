@@ -7,6 +7,7 @@ import {
   FLAGS,
   grpcMessage,
   headers,
+  literalBlock,
   PREFACE,
   ping,
   rawFrame,
@@ -172,6 +173,23 @@ test('streams beyond SETTINGS_MAX_CONCURRENT_STREAMS are refused, the others go 
   await client.next(({ type, streamId }) => type === TYPE.DATA && streamId === next);
   await client[Symbol.asyncDispose]();
   await eventually(() => expect(server.openCalls).toBe(0));
+  await server.expectHealthy();
+});
+
+test('frames that were under way to a stream when it was refused are no error (RFC 9113 §5.1)', async () => {
+  await using server = await WireServer.start();
+  const [client, { concurrentStreams }] = await server.handshake();
+  await using _ = client;
+  const requests = Array.from({ length: 1000 }, (_, i) => i);
+  for (let opened = 0; opened < concurrentStreams; opened += requests.length) {
+    await client.flush(...requests.map((i) => headers(2 * (opened + i) + 1, grpcRequest(ECHO))));
+  }
+  const last = 2 * Math.ceil(concurrentStreams / requests.length) * requests.length + 1;
+  const trailers = headers(last, literalBlock([['x-end', '1']]), { endStream: true });
+  client.send(headers(last, grpcRequest(ECHO)), data(last, hello), windowUpdate(last, 1), trailers);
+  expect(await client.reset(last)).toBe(CODE.REFUSED_STREAM);
+  await client.roundTrip();
+  expect(client.hasGoneAway).toBe(false);
   await server.expectHealthy();
 });
 
