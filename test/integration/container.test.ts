@@ -67,11 +67,14 @@ afterAll(() => {
 });
 
 function otherUser(): readonly string[] {
-  const user = [`--reuid=${USER_ID}`, '--regid=0', '--clear-groups'];
-  const bare = [...user, '--no-new-privs', '--bounding-set=-all', '--inh-caps=-all'];
-  const isPossible =
-    process.getuid?.() === 0 && spawnSync('setpriv', [...bare, process.execPath, '--version']).status === 0;
-  if (isPossible) return ['setpriv', ...bare];
+  const [program, ...flags] = [
+    'setpriv',
+    `--reuid=${USER_ID}`,
+    ...['--regid=0', '--clear-groups', '--no-new-privs', '--bounding-set=-all', '--inh-caps=-all'],
+  ] as const;
+  const isRoot = process.getuid?.() === 0;
+  const isPossible = isRoot && spawnSync(program, [...flags, process.execPath, '--version']).status === 0;
+  if (isPossible) return [program, ...flags];
   console.log('container: no other user can be taken on here, the image runs as this one');
   return [];
 }
