@@ -18,6 +18,8 @@ export interface PickerProcessOptions {
   readonly config?: string;
   /** More flags; they win over those set here. */
   readonly args?: readonly string[];
+  /** Environment besides the test's own. */
+  readonly env?: Readonly<Record<string, string>>;
   /** Flags of node itself. */
   readonly nodeArgs?: readonly string[];
   /** Where it listens, so that a restarted picker is found where the old one was; free ports when absent. */
@@ -67,7 +69,10 @@ export class PickerProcess implements AsyncDisposable {
       ...(options.config === undefined ? [] : ['--config-text', options.config]),
       ...(options.args ?? []),
     ];
-    const child = spawn(process.execPath, args, { stdio: ['ignore', 'ignore', 'pipe'] });
+    const child = spawn(process.execPath, args, {
+      stdio: ['ignore', 'ignore', 'pipe'],
+      env: { ...process.env, ...options.env },
+    });
     const picker = new PickerProcess(child, ports);
     await picker.#ready();
     return picker;
