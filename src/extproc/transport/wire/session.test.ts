@@ -16,7 +16,7 @@ function told(frames: readonly peer.RawFrame[]): string[] {
   });
 }
 
-const failsWith = (code: number) => expect.objectContaining({ name: 'ConnectionError', code });
+const failsWith = (code: number): unknown => expect.objectContaining({ name: 'ConnectionError', code });
 
 describe('streams', () => {
   test('are opened, fed and ended', () => {
