@@ -15,7 +15,8 @@ const PART = '[A-Za-z0-9](?:[-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?';
 const DNS_LABEL = '[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?';
 const VALUE = new RegExp(`^(?:${PART})?$`);
 const KEY = new RegExp(`^(?:(?=[^/]{1,253}/)${DNS_LABEL}(?:\\.${DNS_LABEL})*/)?${PART}$`);
-const INTEGER = /^[+-]?\d{1,18}$/;
+/** The API takes only what can be a label value, which no sign can be in front of. */
+const INTEGER = /^\d{1,18}$/;
 
 /** A word, a sign, or one character that can start neither. */
 const TOKEN = /[^\s=!(),<>]+|==|!=|[=!(),<>]/g;
@@ -185,7 +186,7 @@ class SelectorParser {
   #integer(): string {
     const token = this.#next();
     if (!INTEGER.test(token.text)) this.#fail(token, 'an integer');
-    return String(BigInt(token.text.replace('+', '')));
+    return String(BigInt(token.text));
   }
 
   #values(): string[] {
