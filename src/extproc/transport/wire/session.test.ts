@@ -290,7 +290,8 @@ describe('windows for what leaves', () => {
     expect(dataBytes(peerSide.read(setWindow(4)))).toEqual([]);
     expect(dataBytes(peerSide.read(peer.windowUpdate(1, 6)))).toEqual([]);
     expect(dataBytes(peerSide.read(peer.windowUpdate(1, 1)))).toEqual([[1, 1]]);
-    expect(dataBytes(peerSide.read(setWindow(14)))).toEqual([
+    const widened = dataBytes(peerSide.read(setWindow(14)));
+    expect(widened.toSorted(([one = 0], [other = 0]) => one - other)).toEqual([
       [1, 10],
       [3, 4],
     ]);
