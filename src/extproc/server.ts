@@ -2,6 +2,7 @@ import type { TlsOptions } from 'node:tls';
 import { RejectionError } from '../framework/errors.ts';
 import type { Instruments } from '../framework/instruments.ts';
 import { sleep } from '../util/clock.ts';
+import { IdTable } from '../util/id-table.ts';
 import {
   type Certificate,
   CertificateWatcher,
@@ -79,7 +80,8 @@ export class ExtProcServer {
   readonly #transport: Transport;
   readonly #healthTransport: Transport;
   readonly #stopping = new AbortController();
-  readonly #streams = new Set<ExchangeStream>();
+  readonly #streams = new IdTable<ExchangeStream>();
+  #lastRegistration = 0;
   readonly #metrics: StreamMetrics | undefined;
   #listener: Listener | undefined = undefined;
   #healthListener: Listener | undefined = undefined;
@@ -99,7 +101,9 @@ export class ExtProcServer {
     this.#transport = services.createTransport({
       methods: new Map(health).set(PROCESS_PATH, (wire) => {
         const stream = new ExchangeStream(services, wire, closed);
-        this.#streams.add(stream);
+        this.#lastRegistration += 1;
+        stream.registration = this.#lastRegistration;
+        this.#streams.set(stream.registration, stream);
         return stream;
       }),
       maxReceiveBytes: options.maxReceiveBytes,
@@ -162,7 +166,7 @@ export class ExtProcServer {
       await this.#pause(DRAIN_POLL_MS);
     }
     const isLate = this.#streams.size > 0;
-    for (const stream of this.#streams) {
+    for (const stream of this.#streams.values()) {
       stream.evict(new RejectionError('unavailable', 'shutting down', { reason: 'rejected-shutting-down' }));
     }
     if (isLate) await this.#pause(DRAIN_POLL_MS);
@@ -205,7 +209,7 @@ export class ExtProcServer {
   }
 
   #closed(stream: ExchangeStream, isCancelled: boolean): void {
-    if (!this.#streams.delete(stream)) return;
+    if (this.#streams.delete(stream.registration) === undefined) return;
     this.#metrics?.closed(this.#services.clock.nowMs() - stream.openedAtMs, isCancelled);
   }
 

@@ -27,6 +27,8 @@ export type StreamClosed = (stream: ExchangeStream, isCancelled: boolean) => voi
 export class ExchangeStream implements ByteStreamHandler, OutboundOwner, RequestOwner, ResponseOwner {
   /** `Clock.nowMs()` at creation. */
   readonly openedAtMs: number;
+  /** Under which its owner knows it; set by that. */
+  registration = 0;
   readonly #services: ExchangeServices;
   readonly #wire: ByteStream;
   readonly #closed: StreamClosed;

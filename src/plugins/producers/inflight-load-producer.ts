@@ -11,6 +11,7 @@ import type {
 import { definePlugin, type PluginContext } from '../../framework/plugin.ts';
 import type { SchedulingResult } from '../../framework/profile-handler.ts';
 import type { InferenceRequest } from '../../framework/request.ts';
+import { IdTable } from '../../util/id-table.ts';
 import { type InFlightLoad, inFlightLoadKey, uncachedTokensKey } from '../attributes/in-flight-load.ts';
 import { DEFAULT_PREFIX_PRODUCER, type PrefixMatch, prefixMatchKey } from '../attributes/prefix-match.ts';
 import { TOKENIZED_PROMPT } from '../attributes/tokenized-prompt.ts';
@@ -72,7 +73,7 @@ class InFlightLoadProducer
   /** Endpoints that left: a request that waited meanwhile must not bring one back. */
   readonly #gone = new WeakSet<Endpoint>();
   /** By `InferenceRequest.streamId`. */
-  readonly #open = new Map<number, Contribution[]>();
+  readonly #open = new IdTable<Contribution[]>();
 
   constructor(config: Config, context: PluginContext) {
     this.#config = config;

@@ -1,3 +1,4 @@
+import { IdTable } from '../../../util/id-table.ts';
 import type { WireStream } from './stream.ts';
 
 /** Streams that ended last and are remembered, to tell a late frame from a wrong one. */
@@ -5,7 +6,7 @@ const REMEMBERED = 64;
 
 /** The streams of one connection, and which of them wait for what. */
 export class StreamTable {
-  readonly #streams = new Map<number, WireStream>();
+  readonly #streams = new IdTable<WireStream>();
   /** Ended on this side and not on the peer's, the longest first. */
   readonly #lingering = new Set<WireStream>();
   /** Kept back by the connection's window, the longest first. */
@@ -30,7 +31,7 @@ export class StreamTable {
 
   /** False when it is not there. */
   delete(stream: WireStream): boolean {
-    if (!this.#streams.delete(stream.id)) return false;
+    if (this.#streams.delete(stream.id) === undefined) return false;
     this.#lingering.delete(stream);
     this.#blocked.delete(stream);
     this.#congested.delete(stream);
@@ -44,9 +45,9 @@ export class StreamTable {
     return this.#recent.includes(id);
   }
 
-  /** All of them; those deleted meanwhile are still visited. */
+  /** All of them, the oldest first; those deleted meanwhile are still visited. */
   all(): WireStream[] {
-    return [...this.#streams.values()];
+    return this.#streams.values().sort((a, b) => a.id - b.id);
   }
 
   linger(stream: WireStream): void {
