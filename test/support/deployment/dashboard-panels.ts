@@ -102,13 +102,21 @@ const TOTALS: readonly Panel[] = [
 
 const LATENCY: readonly Panel[] = [
   { title: 'Request duration', unit: 's', queries: quantiles('request_duration_seconds') },
-  { title: 'Request duration p99 by model', unit: 's', queries: [tail('request_duration_seconds', BY_MODEL)] },
+  {
+    title: 'Request duration p99 by model',
+    unit: 's',
+    queries: [tail('request_duration_seconds', BY_MODEL)],
+  },
   { title: 'Time to first token', unit: 's', queries: quantiles('request_ttft_seconds') },
   { title: 'Time to first token p99 by model', unit: 's', queries: [tail('request_ttft_seconds', BY_MODEL)] },
   { title: 'Time per output token', unit: 's', queries: quantiles('request_streaming_tpot_seconds') },
   { title: 'Time between chunks', unit: 's', queries: quantiles('request_streaming_itl_seconds') },
   { title: 'Duration per output token', unit: 's', queries: quantiles('request_ntpot_seconds') },
-  { title: 'Request duration p99 by priority', unit: 's', queries: [tail('request_duration_seconds', 'priority')] },
+  {
+    title: 'Request duration p99 by priority',
+    unit: 's',
+    queries: [tail('request_duration_seconds', 'priority')],
+  },
 ];
 
 const CACHE: readonly Panel[] = [
@@ -136,7 +144,10 @@ const CACHE: readonly Panel[] = [
   {
     title: 'Prefix index entries',
     queries: [
-      { expr: 'sum by (pod, plugin_name) (llm_d_epp_prefix_indexer_size{SEL})', legend: '{{pod}} {{plugin_name}}' },
+      {
+        expr: 'sum by (pod, plugin_name) (llm_d_epp_prefix_indexer_size{SEL})',
+        legend: '{{pod}} {{plugin_name}}',
+      },
     ],
   },
   { title: 'KV-cache use', unit: 'percentunit', queries: spread('kv_cache_utilization') },
@@ -174,7 +185,9 @@ const QUEUES: readonly Panel[] = [
   },
   {
     title: 'Tokens in flight by endpoint',
-    queries: [{ expr: 'sum by (endpoint_name) (llm_d_epp_inflight_tokens{SEL})', legend: '{{endpoint_name}}' }],
+    queries: [
+      { expr: 'sum by (endpoint_name) (llm_d_epp_inflight_tokens{SEL})', legend: '{{endpoint_name}}' },
+    ],
   },
   {
     title: 'Endpoints counted as full for want of metrics',
@@ -279,7 +292,10 @@ const PROCESS: readonly Panel[] = [
     unit: 'percentunit',
     description: 'Share of time.',
     queries: [
-      { expr: 'sum by (pod, kind) (rate(nodejs_gc_duration_seconds_sum{SEL}[$__rate_interval]))', legend: '{{pod}} {{kind}}' },
+      {
+        expr: 'sum by (pod, kind) (rate(nodejs_gc_duration_seconds_sum{SEL}[$__rate_interval]))',
+        legend: '{{pod}} {{kind}}',
+      },
     ],
   },
   {

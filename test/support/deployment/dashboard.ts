@@ -16,12 +16,23 @@ export function dashboardJson(): string {
   const panels: object[] = [];
   for (const row of ROWS) {
     id += 1;
-    panels.push({ id, type: 'row', title: row.title, collapsed: false, gridPos: { h: 1, w: 24, x: 0, y }, panels: [] });
+    panels.push({
+      id,
+      type: 'row',
+      title: row.title,
+      collapsed: false,
+      gridPos: { h: 1, w: 24, x: 0, y },
+      panels: [],
+    });
     y += 1;
     for (const [i, panel] of row.panels.entries()) {
       id += 1;
       const x = (i % 2) * WIDTH;
-      panels.push({ id, gridPos: { h: HEIGHT, w: WIDTH, x, y: y + Math.floor(i / 2) * HEIGHT }, ...render(panel) });
+      panels.push({
+        id,
+        gridPos: { h: HEIGHT, w: WIDTH, x, y: y + Math.floor(i / 2) * HEIGHT },
+        ...render(panel),
+      });
     }
     y += Math.ceil(row.panels.length / 2) * HEIGHT;
   }
@@ -80,6 +91,11 @@ function variables(): readonly object[] {
   return [
     { name: 'datasource', type: 'datasource', query: 'prometheus' },
     values('namespace', ''),
-    { ...values('pod', '{namespace="$namespace"}'), multi: true, includeAll: true, current: { text: 'All', value: '$__all' } },
+    {
+      ...values('pod', '{namespace="$namespace"}'),
+      multi: true,
+      includeAll: true,
+      current: { text: 'All', value: '$__all' },
+    },
   ];
 }
