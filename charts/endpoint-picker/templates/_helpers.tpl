@@ -113,10 +113,8 @@ true
   resources:
     {{- toYaml .Values.router.proxy.resources | nindent 4 }}
   securityContext:
-    allowPrivilegeEscalation: false
-    readOnlyRootFilesystem: true
-    runAsNonRoot: true
-    capabilities: {drop: [ALL]}
+    {{- $own := dict "allowPrivilegeEscalation" false "readOnlyRootFilesystem" true "capabilities" (dict "drop" (list "ALL")) }}
+    {{- toYaml (mergeOverwrite $own (deepCopy .Values.router.proxy.securityContext)) | nindent 4 }}
   volumeMounts:
   - name: envoy
     mountPath: /etc/envoy

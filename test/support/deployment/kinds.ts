@@ -33,7 +33,7 @@ export function object<Shape extends z.ZodRawShape>(apiVersion: string, kind: st
 const securityContext = z.strictObject({
   allowPrivilegeEscalation: z.literal(false),
   readOnlyRootFilesystem: z.literal(true),
-  runAsNonRoot: z.boolean().optional(),
+  runAsUser: z.int().min(1).optional(),
   capabilities: z.strictObject({ drop: z.tuple([z.literal('ALL')]) }),
 });
 
