@@ -37,10 +37,6 @@ const inferenceObjective = object('llm-d.ai/v1alpha2', 'InferenceObjective', {
   spec: z.strictObject({ priority: z.int().optional(), poolRef: reference }),
 });
 
-const gatewayClass = object('gateway.networking.k8s.io/v1', 'GatewayClass', {
-  spec: z.strictObject({ controllerName: z.string().regex(/^[-a-z0-9.]+\/[-a-zA-Z0-9/.]+$/) }),
-});
-
 const gateway = object('gateway.networking.k8s.io/v1', 'Gateway', {
   spec: z.strictObject({
     gatewayClassName: text,
@@ -244,7 +240,6 @@ const route = object('route.openshift.io/v1', 'Route', {
 export const CUSTOM_KINDS = [
   inferencePool,
   inferenceObjective,
-  gatewayClass,
   gateway,
   httpRoute,
   destinationRule,

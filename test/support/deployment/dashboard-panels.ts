@@ -310,7 +310,7 @@ const PROCESS: readonly Panel[] = [
 
 /** The dashboard from top to bottom. */
 export const ROWS: readonly Row[] = [
-  { title: 'Requests', panels: TOTALS },
+  { title: 'Traffic', panels: TOTALS },
   { title: 'Tail latency', panels: LATENCY },
   { title: 'Cache health', panels: CACHE },
   { title: 'Queue health', panels: QUEUES },
