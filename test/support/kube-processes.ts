@@ -132,9 +132,9 @@ export class KubeProcesses implements AsyncDisposable {
     await this.#etcdCall('kv/compaction', { revision: header.revision, physical: true });
   }
 
-  /** Access with a token of one's own; `name` tells it from others. */
-  async accessWith(name: string, token: string): Promise<PodAccess> {
-    const folder = join(this.#folder, name);
+  /** Access with any token. */
+  async accessWith(token: string): Promise<PodAccess> {
+    const folder = join(this.#folder, `access-${randomUUID()}`);
     await this.#writeAccess(folder, token);
     return this.#accessIn(folder);
   }

@@ -62,6 +62,11 @@ export class RealKube implements AsyncDisposable {
     return await this.#processes.call(method, path, body);
   }
 
+  /** Access with any token, as `loadKubeApi` takes it. */
+  async accessWith(token: string): Promise<PodAccess> {
+    return await this.#processes.accessWith(token);
+  }
+
   /** Ends the server; etcd stays. SIGKILL is a crash. */
   async stopServer(signal: 'SIGTERM' | 'SIGKILL' = 'SIGKILL'): Promise<void> {
     await this.#processes.stopServer(signal);
@@ -168,7 +173,7 @@ export class RealKube implements AsyncDisposable {
     }
     const { status } = await this.call('POST', `${accounts}/${name}/token`, { spec: {} });
     const { token } = status as { token: string }; // of a TokenRequest
-    return await this.#processes.accessWith(`${namespace}-${name}`, token);
+    return await this.#processes.accessWith(token);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
