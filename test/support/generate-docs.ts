@@ -9,6 +9,7 @@ import { documentSchema } from '../../src/config/schema.ts';
 import type { AnyPluginDefinition } from '../../src/framework/plugin.ts';
 import { CATALOGUE } from '../../src/plugins/catalogue.ts';
 import { METRIC_PREFIX, METRICS } from '../../src/telemetry/metrics.ts';
+import { generatedManifests } from './deployment/generate.ts';
 import { parameterTable } from './parameter-table.ts';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
@@ -34,6 +35,7 @@ export function generatedDocs(): ReadonlyMap<string, string> {
   docs.set('docs/flags.md', flagsPage());
   docs.set('docs/metrics.md', metricsPage());
   docs.set('docs/configuration.md', configurationPage());
+  for (const [file, content] of generatedManifests()) docs.set(file, content);
   return docs;
 }
 

@@ -1,20 +1,22 @@
 import { readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
 import { parse, stringify } from 'yaml';
 import { dashboardJson } from './dashboard.ts';
 import { proxyConfiguration } from './envoy.ts';
 import { chartReadme } from './values-table.ts';
 
+const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
 const KUSTOMIZE = 'config/kubernetes';
 const CHART = 'charts/endpoint-picker';
 const MADE_BY = 'by npm run docs: Envoy in a pod.';
 
 /** Files of the manifests that are made of others, with the content they should have, by path in the repository. */
 export function generatedManifests(): ReadonlyMap<string, string> {
-  const byHeader = readFileSync('config/envoy/standalone-header.yaml', 'utf8');
-  const byOverride = readFileSync('config/envoy/override-host.yaml', 'utf8');
+  const byHeader = read('config/envoy/standalone-header.yaml');
+  const byOverride = read('config/envoy/override-host.yaml');
   const dashboard = dashboardJson();
   return new Map([
-    [`${KUSTOMIZE}/base/default-plugins.yaml`, readFileSync('config/examples/default.yaml', 'utf8')],
+    [`${KUSTOMIZE}/base/default-plugins.yaml`, read('config/examples/default.yaml')],
     [`${KUSTOMIZE}/monitoring/dashboard/endpoint-picker.json`, dashboard],
     [
       `${KUSTOMIZE}/standalone/envoy.yaml`,
@@ -45,6 +47,10 @@ export function generatedManifests(): ReadonlyMap<string, string> {
     [`${CHART}/files/alerts.yaml`, alerts()],
     [`${CHART}/README.md`, chartReadme()],
   ]);
+}
+
+function read(file: string): string {
+  return readFileSync(`${ROOT}${file}`, 'utf8');
 }
 
 function address(host: string, port: number | string): string {
@@ -93,7 +99,7 @@ function templated(configuration: string): string {
 
 /** The groups of the PrometheusRule, without what makes them an object. */
 function alerts(): string {
-  const rule: unknown = parse(readFileSync(`${KUSTOMIZE}/monitoring/rules/prometheus-rule.yaml`, 'utf8'));
+  const rule: unknown = parse(read(`${KUSTOMIZE}/monitoring/rules/prometheus-rule.yaml`));
   const { spec } = rule as { readonly spec: object }; // our own file, whose shape a test checks
   return stringify(spec, { lineWidth: 0 });
 }

@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
 import { isMap, isScalar, type Pair, parseDocument, type Scalar } from 'yaml';
 
 /** One value of the chart that has no values below it. */
@@ -11,7 +12,7 @@ export interface ChartValue {
   readonly doc: string;
 }
 
-const VALUES = 'charts/endpoint-picker/values.yaml';
+const VALUES = fileURLToPath(new URL('../../../charts/endpoint-picker/values.yaml', import.meta.url));
 
 /** Every value of the chart in the order of its file. */
 export function chartValues(): readonly ChartValue[] {
