@@ -1,10 +1,15 @@
-import { writeFile } from 'node:fs/promises';
+import { once } from 'node:events';
+import { readFile, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:http';
+import { type AddressInfo, connect, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import { eventually } from '../../test/support/eventually.ts';
 import { FakeClock } from '../../test/support/fake-clock.ts';
 import { KubeApiServer } from '../../test/support/kube-api-server.ts';
 import type { Fault, Verb } from '../../test/support/kube-api-wire.ts';
+import { selfSignedCertificate } from '../extproc/certificate.ts';
+import { systemClock } from '../util/clock.ts';
 import { KubeError, type WatchEvent } from './api.ts';
 import { type KubeClient, loadKubeApi } from './client.ts';
 import type { KubeObject, Resource } from './objects.ts';
@@ -327,6 +332,57 @@ test('client: a token that is refused and has not changed is an error; one that 
   all.server.tokens.clear();
   expect(await failureOf(listPods(all))).toMatchObject({ status: 401, reason: 'Unauthorized' });
   expect(all.server.count('list')).toBe(3);
+});
+
+test('client: an authority that changed on disk is used for connections from then on', async () => {
+  const all = await fixture();
+  const file = join(all.server.access.serviceAccountFolder, 'ca.crt');
+  const authority = await readFile(file, 'utf8');
+  await listPods(all);
+  const { cert: another } = await selfSignedCertificate([], systemClock);
+  await writeFile(file, another);
+  await listPods(all);
+  all.clock.advance(10_000);
+  expect(await failureOf(listPods(all))).toMatchObject({ status: 0, reason: 'Unreachable' });
+  await writeFile(file, authority);
+  all.clock.advance(10_000);
+  await listPods(all);
+  expect(all.server.count('list')).toBe(3);
+});
+
+test('client: goes through the proxy that a kubeconfig names', async () => {
+  const { server, clock } = await fixture();
+  const targets: unknown[] = [];
+  const proxy = createServer().on('connect', (request, client: Socket) => {
+    targets.push(request.url);
+    const upstream = connect(Number(server.access.env['KUBERNETES_SERVICE_PORT']), '127.0.0.1', () => {
+      client.write('HTTP/1.1 200 OK\r\n\r\n');
+      client.pipe(upstream).pipe(client);
+    });
+    client.on('error', () => upstream.destroy());
+    upstream.on('error', () => client.destroy());
+  });
+  proxy.listen(0, '127.0.0.1');
+  await once(proxy, 'listening');
+  onTestFinished(() => void proxy.close());
+  const folder = server.access.serviceAccountFolder;
+  const kubeconfig = join(folder, 'config');
+  const { port } = proxy.address() as AddressInfo; // it listens on a port
+  const cluster = {
+    server: 'https://127.0.0.1:6443',
+    'certificate-authority': 'ca.crt',
+    'proxy-url': `http://127.0.0.1:${port}`,
+  };
+  const config = {
+    clusters: [{ name: 'c', cluster }],
+    users: [{ name: 'u', user: { tokenFile: 'token' } }],
+    contexts: [{ name: 'x', context: { cluster: 'c', user: 'u' } }],
+    'current-context': 'x',
+  };
+  await writeFile(kubeconfig, JSON.stringify(config));
+  await using api = await loadKubeApi({ kubeconfig, env: {}, clock });
+  expect(await api.serves(PODS, NOT_ABORTED)).toBe(true);
+  expect(targets).toEqual(['127.0.0.1:6443']);
 });
 
 test('client: a server that cannot be reached, or has another certificate, is an error of the call', async () => {

@@ -177,8 +177,7 @@ class HttpClient implements KubeClient {
     } catch (error) {
       if (deadline.signal.aborted) throw deadline.signal.reason;
       if (error instanceof KubeError) throw error;
-      const text = error instanceof Error ? error.message : String(error);
-      throw new KubeError(0, 'Unreachable', `${call}: ${this.server}: ${text}`, { cause: error });
+      throw new KubeError(0, 'Unreachable', `${call}: ${this.server}: ${textOf(error)}`, { cause: error });
     }
   }
 }
@@ -230,4 +229,11 @@ function toList(call: string, answer: Readonly<Record<string, unknown>>): Object
 /** Whether it has metadata, whose fields readers check. */
 function isObject(value: unknown): value is KubeObject {
   return isRecord(value) && isRecord(value['metadata']);
+}
+
+/** Failures to connect to one of several addresses have a code and no message. */
+function textOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  const { code = error.name } = error as Error & { code?: string }; // as Node's errors have it
+  return error.message === '' ? code : error.message;
 }
