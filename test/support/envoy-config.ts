@@ -4,11 +4,19 @@ import { parse, stringify } from 'yaml';
 /** How Envoy sends a body to the picker, in Envoy's words. */
 export type EnvoyBodyMode = 'NONE' | 'BUFFERED' | 'BUFFERED_PARTIAL' | 'STREAMED' | 'FULL_DUPLEX_STREAMED';
 
+/** A replica of the picker. */
+export interface PickerReplica {
+  /** `host:port` of its ext-proc service. */
+  readonly address: string;
+  /** Where health checks go; to the ext-proc port when absent. */
+  readonly healthPort?: number;
+}
+
 /** What a test changes of a configuration in `config/envoy`; everything else stays as published. */
 export interface EnvoyConfigOptions {
   readonly file?: 'standalone-header' | 'standalone-metadata' | 'override-host';
-  /** `host:port` of the picker's ext-proc service. */
-  readonly picker: string;
+  /** `host:port` of the picker's ext-proc service, or all its replicas. */
+  readonly picker: string | readonly PickerReplica[];
   /** `host:port` of the model servers, for `override-host`. */
   readonly endpoints?: readonly string[];
   /** Port that clients use; any free one when absent. */
@@ -52,6 +60,11 @@ interface Address {
   socket_address: { address: string; port_value: number };
 }
 
+interface Member {
+  address: Address;
+  health_check_config?: { port_value: number };
+}
+
 interface Connections {
   http_filters: { name: string; typed_config: ExtProc }[];
   http2_protocol_options?: object;
@@ -67,7 +80,7 @@ interface Cluster {
   name: string;
   health_checks?: Record<string, unknown>[];
   typed_extension_protocol_options?: object;
-  load_assignment?: { endpoints: { lb_endpoints: { endpoint: { address: Address } }[] }[] };
+  load_assignment?: { endpoints: { lb_endpoints: { endpoint: Member }[] }[] };
 }
 
 /** A published configuration with a test's ports and changes, as YAML. */
@@ -108,14 +121,20 @@ function edit(cluster: Cluster, { picker, endpoints, hasHttp2Upstream }: EnvoyCo
       },
     };
   }
-  const addresses = cluster.name === 'epp' ? [picker] : (endpoints ?? []);
+  const pickers = typeof picker === 'string' ? [{ address: picker }] : picker;
+  const members = cluster.name === 'epp' ? pickers : (endpoints ?? []).map((address) => ({ address }));
   if (cluster.load_assignment !== undefined) {
-    const lb_endpoints = addresses.map((address) => ({ endpoint: { address: socketAddress(address) } }));
+    const lb_endpoints = members.map((member) => ({ endpoint: memberOf(member) }));
     cluster.load_assignment.endpoints = [{ lb_endpoints }];
   }
   for (const check of cluster.health_checks ?? []) {
     Object.assign(check, { interval: '0.1s', no_traffic_interval: '0.1s', healthy_threshold: 1 });
   }
+}
+
+function memberOf({ address, healthPort }: PickerReplica): Member {
+  const checks = healthPort === undefined ? {} : { health_check_config: { port_value: healthPort } };
+  return { address: socketAddress(address), ...checks };
 }
 
 /** Takes the comment signs off the optional lines that are asked for. */

@@ -1,16 +1,16 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { KubeApiServer } from './kube-api-server.ts';
+import type { PodAccess } from './kube-processes.ts';
 
-/** A kubeconfig file that leads to an in-repository API server; removed when disposed. */
+/** A kubeconfig file; removed when disposed. */
 export interface Kubeconfig extends AsyncDisposable {
   readonly path: string;
 }
 
-/** Writes a kubeconfig for `server`, with the authority and the token that its service account has. */
-export async function writeKubeconfig(server: KubeApiServer): Promise<Kubeconfig> {
-  const { env, serviceAccountFolder } = server.access;
+/** Writes a kubeconfig that leads where `access` does, with its authority and its token. */
+export async function writeKubeconfig({ access }: { readonly access: PodAccess }): Promise<Kubeconfig> {
+  const { env, serviceAccountFolder } = access;
   const folder = await mkdtemp(join(tmpdir(), 'epp-test-kubeconfig-'));
   const path = join(folder, 'config');
   const config = {

@@ -53,3 +53,13 @@ export class Traffic {
 export function isGood({ answer }: TrafficEntry): boolean {
   return answer.status === 200 && !answer.isCut;
 }
+
+/** Whether the client got everything, to the last word that such an answer has. */
+export function isComplete(entry: TrafficEntry): boolean {
+  const { headers, body } = entry.answer;
+  if (!isGood(entry)) return false;
+  const text = body.toString();
+  return headers['content-type']?.startsWith('text/event-stream') === true
+    ? text.endsWith('data: [DONE]\n\n')
+    : text.startsWith('{') && text.trimEnd().endsWith('}');
+}

@@ -39,10 +39,12 @@ export class Upstream implements AsyncDisposable {
   handler: UpstreamHandler;
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
+  readonly #host: string;
   #port = 0;
 
-  constructor(handler: UpstreamHandler) {
+  constructor(handler: UpstreamHandler, host = '127.0.0.1') {
     this.handler = handler;
+    this.#host = host;
     this.#server = createServer({ keepAliveTimeout: 60_000 }, (request, response) => {
       const path = request.url ?? '';
       if (path === '/metrics') {
@@ -78,12 +80,12 @@ export class Upstream implements AsyncDisposable {
 
   /** `host:port`. */
   get address(): string {
-    return `127.0.0.1:${this.#port}`;
+    return `${this.#host}:${this.#port}`;
   }
 
   /** Listens, on the same port as before when it listened before. */
   async listen(port = this.#port): Promise<void> {
-    this.#server.listen(port, '127.0.0.1');
+    this.#server.listen(port, this.#host);
     await once(this.#server, 'listening');
     this.#port = (this.#server.address() as AddressInfo).port; // it listens on TCP
   }
@@ -112,9 +114,13 @@ export class Upstream implements AsyncDisposable {
   }
 }
 
-/** A listening one; on a free port unless `port` says where. */
-export async function startUpstream(handler: UpstreamHandler = answerShortly, port = 0): Promise<Upstream> {
-  const upstream = new Upstream(handler);
+/** A listening one; on a free port of 127.0.0.1 unless `port` and `host` say where. */
+export async function startUpstream(
+  handler: UpstreamHandler = answerShortly,
+  port = 0,
+  host?: string,
+): Promise<Upstream> {
+  const upstream = new Upstream(handler, host);
   await upstream.listen(port);
   return upstream;
 }
