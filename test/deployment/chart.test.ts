@@ -154,6 +154,10 @@ describe.skipIf(HELM === undefined)('chart', () => {
         { resources: ['events'], verbs: ['create'] },
       ],
     });
+    const selecting = render({ epp: { replicas: 2 }, inferencePool: { create: false } });
+    expect(find(selecting, 'Role', 'demo-epp-leader-election')).toMatchObject({
+      rules: [{}, { resourceNames: ['epp-llm-demo-epp.llm-d.ai'] }, {}],
+    });
     expect(find<Picker>(elected, 'Deployment', 'demo-epp')?.spec).toMatchObject({
       replicas: 3,
       strategy: { rollingUpdate: { maxSurge: 0, maxUnavailable: '100%' } },

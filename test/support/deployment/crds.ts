@@ -1,5 +1,8 @@
 import { z } from 'zod';
+import { until } from '../kube-processes.ts';
+import type { RealKube } from '../real-kube.ts';
 import { CUSTOM_KINDS } from './custom-kinds.ts';
+import type { Manifest } from './render.ts';
 
 /** A part of a JSON schema. */
 interface Node {
@@ -15,17 +18,52 @@ interface Resource {
 }
 
 /** Group, version and name of each custom kind that the manifests use. */
-export const CUSTOM_RESOURCES: readonly Resource[] = CUSTOM_KINDS.map(({ shape }) => {
+const CUSTOM_RESOURCES: readonly Resource[] = CUSTOM_KINDS.map(({ shape }) => {
   const [group = '', version = ''] = shape.apiVersion.value.split('/');
   const kind = shape.kind.value;
   return { group, version, kind, plural: pluralOf(kind.toLowerCase()) };
 });
 
+/** Plurals of the kinds of Kubernetes itself that the manifests use. */
+const BUILT_IN: Readonly<Record<string, string>> = {
+  Namespace: 'namespaces',
+  ServiceAccount: 'serviceaccounts',
+  ConfigMap: 'configmaps',
+  Secret: 'secrets',
+  Service: 'services',
+  Deployment: 'deployments',
+  HorizontalPodAutoscaler: 'horizontalpodautoscalers',
+  Role: 'roles',
+  RoleBinding: 'rolebindings',
+  ClusterRole: 'clusterroles',
+  ClusterRoleBinding: 'clusterrolebindings',
+};
+
+/** Path of the collection that an object is created in. */
+export function collectionOf({ apiVersion, kind, metadata }: Manifest): string {
+  const plural =
+    BUILT_IN[kind] ?? CUSTOM_RESOURCES.find((resource) => resource.kind === kind)?.plural ?? kind;
+  const place = metadata.namespace === undefined ? '' : `/namespaces/${metadata.namespace}`;
+  return `${apiVersion.includes('/') ? '/apis' : '/api'}/${apiVersion}${place}/${plural}`;
+}
+
+/** Installs the custom kinds of the manifests and waits until they are served. */
+export async function installCustomKinds(kube: RealKube): Promise<void> {
+  for (const definition of customResourceDefinitions()) {
+    await kube.call('POST', '/apis/apiextensions.k8s.io/v1/customresourcedefinitions', definition);
+  }
+  await until(async () => {
+    for (const { group, version, plural } of CUSTOM_RESOURCES) {
+      await kube.call('GET', `/apis/${group}/${version}/${plural}`);
+    }
+  });
+}
+
 /**
  * A CustomResourceDefinition for each custom kind: enough for an API server to refuse
  * unknown fields and wrong types, made of the schemas in `custom-kinds.ts`.
  */
-export function customResourceDefinitions(): readonly object[] {
+function customResourceDefinitions(): readonly object[] {
   return CUSTOM_RESOURCES.flatMap(({ group, version, kind, plural }, i) => {
     const shape = CUSTOM_KINDS[i]?.shape;
     if (shape === undefined) return [];
