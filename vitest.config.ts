@@ -1,7 +1,10 @@
-import { defineConfig } from 'vitest/config';
+import { configDefaults, defineConfig } from 'vitest/config';
 
 /** What talks to the ext-proc port: proven on both transports. */
 const ON_BOTH_TRANSPORTS = ['test/e2e/**/*.test.ts', 'test/integration/extproc*.test.ts'];
+
+/** What is about the pool behind a picker, whatever the transport. */
+const ON_ONE_TRANSPORT = 'test/e2e/kubernetes*.test.ts';
 
 const SHARED = {
   testTimeout: 20_000,
@@ -19,6 +22,7 @@ export default defineConfig({
           ...SHARED,
           name: 'grpc-js',
           include: ON_BOTH_TRANSPORTS,
+          exclude: [...configDefaults.exclude, ON_ONE_TRANSPORT],
           env: { EPP_TEST_TRANSPORT: 'grpc-js' },
         },
       },

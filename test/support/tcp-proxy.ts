@@ -36,6 +36,7 @@ export async function startTcpProxy(port: number): Promise<TcpProxy> {
     cut,
     async [Symbol.asyncDispose]() {
       cut();
+      if (!server.listening) return;
       server.close();
       await once(server, 'close');
     },
