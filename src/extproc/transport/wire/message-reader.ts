@@ -16,10 +16,12 @@ export class MessageError extends Error {
 export const PREFIX_BYTES = 5;
 
 /**
- * First memory for a message that does not lie in one read. It grows in doubles as bytes really arrive, not as they
- * are claimed: a peer makes us take little more than it sends, on however many streams.
+ * Memory for a message that does not lie in one piece: so much at first, and then so many times what is there, as bytes
+ * really arrive and not as they are claimed. A message of 64 kB in frames of 16 kB is put together in one go; a peer that
+ * claims more than it sends makes us reserve little.
  */
 const FIRST_BYTES = 4096;
+const GROWTH = 16;
 
 const EMPTY = Buffer.alloc(0);
 
@@ -108,7 +110,7 @@ export class MessageReader {
   #reserve(more: number): void {
     const wanted = this.#messageBytes + more;
     if (wanted <= this.#message.length) return;
-    const size = Math.min(this.#length, Math.max(FIRST_BYTES, wanted * 2));
+    const size = Math.min(this.#length, Math.max(FIRST_BYTES, wanted * GROWTH));
     const grown = Buffer.allocUnsafe(size);
     this.#message.copy(grown, 0, 0, this.#messageBytes);
     this.#message = grown;
