@@ -62,7 +62,7 @@ export async function startEnvoy({ config }: { readonly config: string }): Promi
     await rm(folder, { recursive: true, force: true });
   };
   try {
-    const admin = await until(child, async () => `http://${(await readFile(adminFile, 'utf8')).trim()}`);
+    const admin = await until(child, () => readAdmin(adminFile));
     const listeners = await until(child, () => readListeners(admin));
     const [address = ''] = listeners.values();
     return {
@@ -79,6 +79,13 @@ export async function startEnvoy({ config }: { readonly config: string }): Promi
     await dispose();
     throw new Error(`Envoy did not start:\n${output}`, { cause: error });
   }
+}
+
+/** Rejects until Envoy has written where its admin port is; the file is empty for a moment. */
+async function readAdmin(file: string): Promise<string> {
+  const address = (await readFile(file, 'utf8')).trim();
+  if (address === '') throw new Error(`${file} is empty`);
+  return `http://${address}`;
 }
 
 /** Rejects until Envoy is live. */
