@@ -83,11 +83,11 @@ export class LeaderElection {
   /**
    * Takes part until `signal` aborts, which gives up the lease and resolves with `released`, or until leadership is
    * lost: then others may lead, and what this process knows of requests in flight is of no use any more; it should end.
-   * Never rejects. To be called once.
+   * Never rejects. To be called once. The metric is 0 from the end on, while the process answers what is open.
    */
   async run(signal: AbortSignal): Promise<'released' | 'lost'> {
     const { log, name, identity, instruments } = this.#options;
-    const removeGauge = instruments?.gauge('leader', { name }, () => (this.isLeader ? 1 : 0));
+    instruments?.gauge('leader', { name }, () => (this.isLeader ? 1 : 0));
     try {
       if (!(await this.#acquire(signal))) {
         await this.#release();
@@ -103,7 +103,6 @@ export class LeaderElection {
       return outcome;
     } finally {
       this.#leadsUntilMs = Number.NEGATIVE_INFINITY;
-      removeGauge?.();
     }
   }
 
