@@ -76,6 +76,7 @@ export function pickerServices(): ExchangeServices {
     log: root.component(name),
     instruments: registry,
     endpoints: () => store.endpoints,
+    pools: 1,
     signal: new AbortController().signal,
   }));
   if (pipeline === undefined) throw new Error('the default configuration does not build');
@@ -91,7 +92,7 @@ export function pickerServices(): ExchangeServices {
   const scheduler = new Scheduler({ ...services, ...pipeline });
   return {
     ...services,
-    options: exchangeOptions(options),
+    options: exchangeOptions(options, 1),
     requestStage: new Director(
       {
         ...services,

@@ -47,6 +47,7 @@ export const CONTEXT: PluginContext = {
   log: SILENT,
   instruments: FLAT,
   endpoints: () => [],
+  pools: 1,
   signal: new AbortController().signal,
 };
 

@@ -7,6 +7,7 @@ import { readFileSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
 import { createServer } from 'node:net';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
+import { PollGroup } from '../../src/data/poll-group.ts';
 import { DataRuntime } from '../../src/data/runtime.ts';
 import { staticEndpoints } from '../../src/data/static-endpoints.ts';
 import { EndpointStore } from '../../src/data/store.ts';
@@ -72,6 +73,7 @@ async function measure(endpoints: number): Promise<void> {
       rng: new SeededRng(1),
       log: new RecordingLog(),
       instruments: new RecordingInstruments(),
+      group: new PollGroup(systemClock),
       baseIntervalMs: 50,
       stalenessMs: 2_000,
     },

@@ -432,7 +432,7 @@ test('any argument list gives options or errors', () => {
   fc.assert(
     fc.property(fc.array(argument, { maxLength: 12 }), (argv) => {
       const { options, errors } = parse(...argv);
-      expect(Object.keys(options)).toHaveLength(FLAGS.length + 1);
+      expect(Object.keys(options)).toHaveLength(FLAGS.length + 2);
       for (const error of errors) expect(error).not.toBe('');
     }),
   );

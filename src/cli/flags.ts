@@ -21,6 +21,8 @@ export type ServeOptions = {
 } & {
   /** Parameters from flags of earlier releases, by plugin type; for plugins that have none of their own. */
   readonly pluginParameters: ReadonlyMap<string, object>;
+  /** Of the one pool that flags name; '' when they name none or many. */
+  readonly poolName: string;
 };
 
 /** What parsing gives. */
@@ -42,6 +44,8 @@ interface Given {
 }
 
 const MIN_REFRESH_MS = 50;
+const POOL_NAME = /^(?:[^/\s]+\/)?[^/\s]+$/;
+const HEADER_NAME = /^[!#$%&'*+.^_`|~A-Za-z0-9-]+$/;
 const BY_NAME: ReadonlyMap<string, Flag> = new Map(FLAGS.map((flag): [string, Flag] => [flag.name, flag]));
 const OLD_BY_NAME: ReadonlyMap<string, OldFlag> = new Map(OLD_FLAGS.map((flag) => [flag.name, flag]));
 
@@ -168,7 +172,7 @@ class FlagParser {
     values.set('pluginParameters', parametersOf(this.#oldGiven));
     const options = Object.fromEntries(values) as unknown as ServeOptions; // a value of each row's kind, by its key
     return {
-      options: this.#check(options),
+      options: this.#check(withPoolName(options)),
       warnings: this.#warnings,
       errors: this.#errors,
       isHelp: this.#isHelp,
@@ -180,12 +184,19 @@ class FlagParser {
     const refuse = (isWrong: boolean, message: string) => {
       if (isWrong) this.#errors.push(message);
     };
+    for (const name of options.poolNames) {
+      refuse(!POOL_NAME.test(name), `invalid --pool-name "${name}": want name or namespace/name`);
+    }
+    refuse(
+      options.poolHeader !== '' && !HEADER_NAME.test(options.poolHeader),
+      `invalid --pool-header "${options.poolHeader}": want the name of a header`,
+    );
     refuse(
       options.configFile !== '' && options.configText !== '',
       'both --config-file and --config-text are set, want one',
     );
     refuse(
-      options.poolName !== '' && options.endpointSelector !== '',
+      options.poolNames.length > 0 && options.endpointSelector !== '',
       'either --pool-name or --endpoint-selector must be set, got both',
     );
     refuse(
@@ -211,6 +222,16 @@ class FlagParser {
   }
 }
 
+/** The one pool that is named: by its name, and in its namespace when that is given with it. */
+function withPoolName(options: ServeOptions): ServeOptions {
+  const poolNames = [...new Set(options.poolNames)];
+  const [first = ''] = poolNames;
+  if (poolNames.length > 1) return { ...options, poolNames, poolName: '' };
+  const slash = first.indexOf('/');
+  const poolNamespace = slash < 0 ? options.poolNamespace : first.slice(0, slash);
+  return { ...options, poolNames, poolName: first.slice(slash + 1), poolNamespace };
+}
+
 /** `--name=value` in its parts; one dash is as good as two for long names, as in the first releases. */
 function split(argument: string): Given {
   const attached = /^-v(-?\d+)$/.exec(argument);
@@ -229,16 +250,30 @@ function isEmptyDefault(flag: Flag): boolean {
 
 /**
  * Why the picker cannot find its endpoints with these flags; empty when it can. `hasDiscovery`: the configuration names
- * `dataLayer.discovery`.
+ * `dataLayer.discovery`. `declared`: pools that it lists.
  */
-export function endpointErrors(options: ServeOptions, hasDiscovery: boolean): readonly string[] {
+export function endpointErrors(
+  options: ServeOptions,
+  hasDiscovery: boolean,
+  declared = 0,
+): readonly string[] {
+  const { poolNames, endpoints, endpointSelector } = options;
+  if (declared > 0 && endpointSelector !== '') {
+    return ['both --endpoint-selector and pools in the configuration say which pools there are, want one'];
+  }
+  if (declared + poolNames.length > 1 && endpoints.length > 0) {
+    return [
+      '--endpoints is for one pool: list the endpoints of each of many under pools in the configuration',
+    ];
+  }
+  if (declared > 0) return [];
   if (options.endpoints.length > 0) {
     return hasDiscovery
       ? ['both --endpoints and dataLayer.discovery say where the endpoints are, want one']
       : [];
   }
   if (hasDiscovery) return [];
-  if (options.poolName !== '' || options.endpointSelector !== '') return [];
+  if (options.poolNames.length > 0 || options.endpointSelector !== '') return [];
   return [
     'nothing says where the endpoints are: name an InferencePool with --pool-name or select pods with --endpoint-selector, ' +
       'list endpoints with --endpoints host:port, or configure dataLayer.discovery with file-discovery',

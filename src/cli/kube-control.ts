@@ -4,16 +4,18 @@ import type { HealthInputs } from '../extproc/health.ts';
 import type { PoolWriter } from '../framework/discovery.ts';
 import type { Instruments } from '../framework/instruments.ts';
 import type { RewriteSink } from '../framework/model-rewrites.ts';
-import type { Parser } from '../framework/parser.ts';
 import { type KubeClient, loadKubeApi } from '../kube/client.ts';
 import { LeaderElection, leaseName } from '../kube/lease.ts';
 import { selectorPool } from '../kube/pool-spec.ts';
 import { type PoolSource, PoolWatcher } from '../kube/pool-watcher.ts';
 import { type AccessAnswer, type AccessQuestion, AccessReview } from '../kube/review.ts';
+import { SharedWatches } from '../kube/shared-watches.ts';
 import type { RootLog } from '../telemetry/logger.ts';
 import { type Clock, sleep } from '../util/clock.ts';
-import { randomSeed, SeededRng } from '../util/rng.ts';
+import { type Rng, randomSeed, SeededRng } from '../util/rng.ts';
 import type { ServeOptions } from './flags.ts';
+import { isInKubernetes, type PoolPlan } from './pool-plans.ts';
+import type { RunningPool } from './pool-set.ts';
 
 /** What is needed to work in a cluster. */
 export interface KubeInputs {
@@ -21,6 +23,8 @@ export interface KubeInputs {
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly clock: Clock;
   readonly log: RootLog;
+  /** Those that are to be found here, one or more; the only one may have no name, with `--endpoint-selector`. */
+  readonly pools: readonly PoolPlan[];
   /** Replicas that do not lead know the pool too (feature gate `haPopulateNonLeaderDatastore`). */
   readonly followersDiscover: boolean;
 }
@@ -28,41 +32,33 @@ export interface KubeInputs {
 /** Longest wait for the pool before the ports open: probes must be answered, also while the API server is away. */
 const START_WAIT_MS = 2000;
 
+/** In the log. */
+const COMPONENT = 'kubernetes';
+
 /** How soon a new leader begins to look for its pool. */
 const LEADER_POLL_MS = 100;
 
-/** What Kubernetes adds to a picker: who is in the pool, who leads, who may read the metrics. */
+/** What Kubernetes adds to a picker: who is in the pools, who leads, who may read the metrics. */
 export class KubeControl implements AsyncDisposable {
-  /** Of the pool; in selector mode that of the Deployment. */
-  readonly poolName: string;
   readonly #inputs: KubeInputs;
   readonly #api: KubeClient;
-  readonly #source: PoolSource;
+  /** Name of the Deployment. */
+  readonly #ownName: string;
   readonly #review: AccessReview | undefined;
-  #watcher: PoolWatcher | undefined = undefined;
+  /** Of many pools, by namespace. */
+  readonly #watches = new Map<string, SharedWatches>();
+  readonly #watchers = new Map<PoolPlan, PoolWatcher>();
   #election: LeaderElection | undefined = undefined;
 
   private constructor(inputs: KubeInputs, api: KubeClient) {
     const { options, env, clock, log } = inputs;
     this.#inputs = inputs;
     this.#api = api;
-    this.poolName = options.poolName === '' ? deploymentName(env) : options.poolName;
-    this.#source =
-      options.endpointSelector === ''
-        ? { kind: 'pool', name: options.poolName, group: options.poolGroup }
-        : {
-            kind: 'selector',
-            spec: selectorPool(options.endpointSelector, options.endpointTargetPorts),
-          };
+    this.#ownName = deploymentName(env);
+    if (options.endpointSelector !== '') this.#source(''); // throws for what makes no pool
     this.#review = options.metricsEndpointAuth
       ? new AccessReview({ api, clock, log: log.component('metrics-auth') })
       : undefined;
-  }
-
-  /** Flags ask for Kubernetes: they name a pool or select pods, and nothing else says where the endpoints are. */
-  static isWanted(options: ServeOptions, hasDiscovery: boolean): boolean {
-    const isNamed = options.poolName !== '' || options.endpointSelector !== '';
-    return isNamed && options.endpoints.length === 0 && !hasDiscovery;
   }
 
   /** Throws `ConfigurationError` when nothing says where the API server is, or the flags make no pool. */
@@ -77,22 +73,28 @@ export class KubeControl implements AsyncDisposable {
     return review && ((question) => review.authorize(question));
   }
 
-  /** Fills the pool and keeps it filled until `signal` aborts; resolves when it is filled, or has had its time. */
+  /** `plans` with a name for the one that has none: that of the Deployment. */
+  named(plans: readonly PoolPlan[]): readonly PoolPlan[] {
+    return plans.map((plan) => (plan.name === '' ? { ...plan, label: this.#ownName } : plan));
+  }
+
+  /** Fills a pool and keeps it filled until `signal` aborts; resolves when it is filled, or has had its time. */
   async discover(
+    plan: PoolPlan,
     sinks: { readonly writer: PoolWriter; readonly rewrites: RewriteSink },
     signal: AbortSignal,
   ): Promise<void> {
-    const { options, clock, log } = this.#inputs;
+    const { pools, clock, log } = this.#inputs;
+    const isOne = pools.length === 1;
     const watcher = new PoolWatcher({
       ...sinks,
-      api: this.#api,
-      namespace: options.poolNamespace,
-      source: this.#source,
-      clock,
-      rng: new SeededRng(randomSeed()),
-      log: log.component('kubernetes'),
+      ...this.#services(),
+      namespace: plan.namespace,
+      source: this.#source(plan.name),
+      log: (isOne ? log : log.forPool(plan.label)).component(COMPONENT),
+      shared: isOne ? undefined : this.#watchesOf(plan.namespace),
     });
-    this.#watcher = watcher;
+    this.#watchers.set(plan, watcher);
     const started = this.#mayDiscover(signal).then(() => watcher.start(signal));
     await Promise.race([started, sleep(clock, START_WAIT_MS, signal)]);
   }
@@ -107,7 +109,7 @@ export class KubeControl implements AsyncDisposable {
     this.#election = new LeaderElection({
       api: this.#api,
       namespace: options.poolNamespace,
-      name: leaseName(options.poolNamespace, this.poolName),
+      name: leaseName(options.poolNamespace, this.#leaseOwner),
       identity: `${hostname()}_${randomUUID()}`,
       clock,
       rng: new SeededRng(randomSeed()),
@@ -117,21 +119,62 @@ export class KubeControl implements AsyncDisposable {
     return (await this.#election.run(signal)) === 'released';
   }
 
-  /** As of now, but for the plugins. */
-  health(parsers: readonly Parser[]): Omit<HealthInputs, 'arePluginsReady'> {
-    const watcher = this.#watcher;
-    const protocol = watcher?.appProtocol;
+  /**
+   * As of now, but for the plugins. Of many pools those count that work: one that is gone, cannot be followed, or speaks
+   * what no parser of it understands keeps no request of another from being served.
+   */
+  health(running: readonly RunningPool[]): Omit<HealthInputs, 'arePluginsReady'> {
+    const live = running.filter(({ plan }) => this.#isLive(plan));
     return {
-      isLive: watcher?.isPoolKnown === true && watcher.hasSyncedPods,
-      isProtocolSupported:
-        protocol === undefined ||
-        parsers.every(({ protocols }) => protocols.length === 0 || protocols.includes(protocol)),
+      isLive: live.length > 0,
+      isProtocolSupported: (live.length > 0 ? live : running).some((pool) => this.#isUnderstood(pool)),
       leadership: !this.#inputs.options.leaderElection
         ? 'off'
         : this.#election?.isLeader === true
           ? 'leader'
           : 'follower',
     };
+  }
+
+  #isLive(plan: PoolPlan): boolean {
+    if (!isInKubernetes(plan)) return true;
+    const watcher = this.#watchers.get(plan);
+    return watcher?.isPoolKnown === true && watcher.hasSyncedPods;
+  }
+
+  #isUnderstood({ plan, runtime }: RunningPool): boolean {
+    const protocol = this.#watchers.get(plan)?.appProtocol;
+    if (protocol === undefined) return true;
+    return runtime.pipeline.parsers.every(
+      ({ plugin: { protocols } }) => protocols.length === 0 || protocols.includes(protocol),
+    );
+  }
+
+  #source(name: string): PoolSource {
+    const { poolGroup, endpointSelector, endpointTargetPorts } = this.#inputs.options;
+    return endpointSelector === ''
+      ? { kind: 'pool', name, group: poolGroup }
+      : { kind: 'selector', spec: selectorPool(endpointSelector, endpointTargetPorts) };
+  }
+
+  /** What leads: the pool, or, for many, the Deployment. */
+  get #leaseOwner(): string {
+    const [first, ...others] = this.#inputs.pools;
+    return others.length === 0 && first !== undefined && first.name !== '' ? first.name : this.#ownName;
+  }
+
+  #services(): { readonly api: KubeClient; readonly clock: Clock; readonly rng: Rng } {
+    return { api: this.#api, clock: this.#inputs.clock, rng: new SeededRng(randomSeed()) };
+  }
+
+  #watchesOf(namespace: string): SharedWatches {
+    let watches = this.#watches.get(namespace);
+    if (watches === undefined) {
+      const log = this.#inputs.log.component(COMPONENT);
+      watches = new SharedWatches({ ...this.#services(), namespace, log });
+      this.#watches.set(namespace, watches);
+    }
+    return watches;
   }
 
   /** Resolves at once, or, where only the leader is to know the pool, when this replica leads. */
@@ -141,9 +184,13 @@ export class KubeControl implements AsyncDisposable {
     while (this.#election?.isLeader !== true && !signal.aborted) await sleep(clock, LEADER_POLL_MS, signal);
   }
 
-  /** What is known of the pool, for people. */
+  /** What is known of the pools, for people. */
   dumpState(): unknown {
-    return this.#watcher?.dumpState();
+    const states = Array.from(
+      this.#watchers,
+      ([plan, watcher]) => [plan.label, watcher.dumpState()] as const,
+    );
+    return this.#inputs.pools.length === 1 ? states[0]?.[1] : Object.fromEntries(states);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -1,11 +1,12 @@
 import { buildPipeline } from '../config/build.ts';
 import type { EndpointPickerConfig } from '../config/load.ts';
+import type { PollGroup } from '../data/poll-group.ts';
 import { DataRuntime } from '../data/runtime.ts';
 import { EndpointStore } from '../data/store.ts';
 import type { RequestStage, ResponseStage } from '../extproc/exchange.ts';
 import { SaturationGate } from '../flow/saturation-gate.ts';
-import type { PoolWriter } from '../framework/discovery.ts';
 import type { Endpoint } from '../framework/endpoint.ts';
+import type { Instruments } from '../framework/instruments.ts';
 import type { Pipeline } from '../framework/pipeline.ts';
 import { Director } from '../request/director.ts';
 import { RequestHooks } from '../request/hooks.ts';
@@ -17,8 +18,7 @@ import { refreshLoadViews } from '../scheduling/load-view.ts';
 import { Scheduler } from '../scheduling/scheduler.ts';
 import type { RootLog } from '../telemetry/logger.ts';
 import { PoolMetrics } from '../telemetry/pool-metrics.ts';
-import type { MetricRegistry } from '../telemetry/registry.ts';
-import { RequestMetrics } from '../telemetry/request-metrics.ts';
+import type { RequestMetrics } from '../telemetry/request-metrics.ts';
 import type { Clock } from '../util/clock.ts';
 import { randomSeed, SeededRng } from '../util/rng.ts';
 import type { ServeOptions } from './flags.ts';
@@ -28,11 +28,25 @@ import { reportProblems } from './report.ts';
 export interface PoolInputs {
   readonly options: ServeOptions;
   readonly config: EndpointPickerConfig;
+  /** How reports name `config`. */
+  readonly configSource: string;
   readonly log: RootLog;
   readonly clock: Clock;
-  readonly registry: MetricRegistry;
+  readonly instruments: Instruments;
   /** In metrics. */
   readonly poolName: string;
+  /** Pools of the process. */
+  readonly pools: number;
+  /** What they share. */
+  readonly shared: SharedParts;
+}
+
+/** What all pools of the process have in common. */
+export interface SharedParts {
+  readonly polls: PollGroup;
+  readonly metrics: RequestMetrics;
+  /** Metrics show this model by its name from now on. */
+  pinModel(model: string): void;
 }
 
 /** Longest wait for the first scrapes before requests are taken: a dead endpoint must not hold up the start. */
@@ -56,7 +70,7 @@ export class PoolRuntime implements AsyncDisposable {
     pipeline: Pipeline,
     { store, lifetime }: { readonly store: EndpointStore; readonly lifetime: AbortController },
   ) {
-    const { options, clock, log, registry } = inputs;
+    const { options, clock, log, instruments, shared } = inputs;
     this.#inputs = inputs;
     this.#lifetime = lifetime;
     this.pipeline = pipeline;
@@ -66,12 +80,13 @@ export class PoolRuntime implements AsyncDisposable {
       clock,
       rng: new SeededRng(randomSeed()),
       log: log.component('data'),
-      instruments: registry,
+      instruments,
+      group: shared.polls,
       baseIntervalMs: options.refreshMetricsIntervalMs,
       stalenessMs: options.metricsStalenessThresholdMs,
     });
     store.observe(
-      new PoolMetrics(registry, clock, {
+      new PoolMetrics(instruments, clock, {
         poolName: inputs.poolName,
         refreshMs: options.refreshPoolMetricsIntervalMs,
         stalenessMs: options.metricsStalenessThresholdMs,
@@ -81,17 +96,16 @@ export class PoolRuntime implements AsyncDisposable {
     for (const { plugin } of pipeline.endpointObservers) store.observe(plugin);
     this.rewriter = new ModelRewriter({
       rng: new SeededRng(randomSeed()),
-      instruments: registry,
-      pinModel: (model) => registry.pinModel(model),
+      instruments,
+      pinModel: (model) => shared.pinModel(model),
     });
-    const metrics = new RequestMetrics(registry, clock);
-    this.requestStage = this.#createRequestStage(metrics);
-    this.responseStage = this.#createResponseStage(metrics);
+    this.requestStage = this.#createRequestStage(shared.metrics);
+    this.responseStage = this.#createResponseStage(shared.metrics);
   }
 
   /** Undefined when a plugin cannot be constructed; every such problem is logged. */
   static create(inputs: PoolInputs): PoolRuntime | undefined {
-    const { options, clock, log, registry } = inputs;
+    const { clock, log, instruments, pools } = inputs;
     const store = new EndpointStore(log.component('pool'));
     const lifetime = new AbortController();
     const { pipeline, problems } = buildPipeline(inputs.config, (name, type) => ({
@@ -100,11 +114,12 @@ export class PoolRuntime implements AsyncDisposable {
       clock,
       rng: new SeededRng(randomSeed()),
       log: log.component(name),
-      instruments: registry,
+      instruments,
       endpoints: () => store.endpoints,
+      pools,
       signal: lifetime.signal,
     }));
-    reportProblems(problems, options, log);
+    reportProblems(problems, inputs.configSource, log);
     return pipeline && new PoolRuntime(inputs, pipeline, { store, lifetime });
   }
 
@@ -116,12 +131,12 @@ export class PoolRuntime implements AsyncDisposable {
   }
 
   /**
-   * Begins to scrape, has `discover` fill the pool, and resolves when requests can be routed by something. The signal
+   * Begins to scrape, has `discover` fill `store`, and resolves when requests can be routed by something. The signal
    * that `discover` gets aborts when the pool is disposed of.
    */
-  async start(discover: (writer: PoolWriter, signal: AbortSignal) => Promise<void>): Promise<void> {
+  async start(discover: (signal: AbortSignal) => Promise<void>): Promise<void> {
     this.#data.start();
-    await discover(this.store, this.#lifetime.signal);
+    await discover(this.#lifetime.signal);
     await this.#data.firstRound(FIRST_ROUND_MS);
   }
 
@@ -131,10 +146,10 @@ export class PoolRuntime implements AsyncDisposable {
   }
 
   #createRequestStage(metrics: RequestMetrics): RequestStage {
-    const { options, clock, log, registry } = this.#inputs;
+    const { options, clock, log, instruments } = this.#inputs;
     const { store, inFlight, pipeline, rewriter } = this;
     const data = this.#data;
-    const services = { clock, instruments: registry };
+    const services = { clock, instruments };
     const gate = new SaturationGate(pipeline.saturationDetector.plugin, clock);
     const scheduler = new Scheduler({ ...services, ...pipeline, log: log.component('scheduler') });
     return new Director(
@@ -164,12 +179,12 @@ export class PoolRuntime implements AsyncDisposable {
   }
 
   #createResponseStage(metrics: RequestMetrics): ResponseStage {
-    const { clock, log, registry } = this.#inputs;
+    const { clock, log, instruments } = this.#inputs;
     const { store, inFlight, pipeline } = this;
     const data = this.#data;
     return new ResponseHandler({
       clock,
-      instruments: registry,
+      instruments,
       log: log.component('response'),
       observer: metrics,
       headerHooks: pipeline.responseHeaderHooks,

@@ -1,8 +1,5 @@
-import { effectiveConfiguration } from '../config/effective.ts';
-import type { EndpointPickerConfig } from '../config/load.ts';
 import type { HealthInputs } from '../extproc/health.ts';
 import { ExtProcServer } from '../extproc/server.ts';
-import type { PoolWriter } from '../framework/discovery.ts';
 import { AdminServer } from '../telemetry/admin-server.ts';
 import { EventLoopLag } from '../telemetry/event-loop-lag.ts';
 import type { RootLog } from '../telemetry/logger.ts';
@@ -11,8 +8,9 @@ import { MetricRegistry } from '../telemetry/registry.ts';
 import type { Clock } from '../util/clock.ts';
 import type { ServeOptions } from './flags.ts';
 import type { KubeControl } from './kube-control.ts';
-import { PoolRuntime } from './pool-runtime.ts';
-import { adminOptions, exchangeOptions, poolName, serverOptions } from './serve-options.ts';
+import type { PoolPlan } from './pool-plans.ts';
+import { PoolSet, type RunningPool } from './pool-set.ts';
+import { adminOptions, exchangeOptions, serverOptions } from './serve-options.ts';
 import { runServices, type Service } from './services.ts';
 import { resolveEndpoints } from './static-pool.ts';
 import { createTransport } from './transports.ts';
@@ -21,7 +19,8 @@ import { VERSION } from './version.ts';
 /** What a picker is made of. */
 export interface PickerInputs {
   readonly options: ServeOptions;
-  readonly config: EndpointPickerConfig;
+  /** One or more. */
+  readonly plans: readonly PoolPlan[];
   readonly log: RootLog;
   readonly clock: Clock;
   /** Undefined without Kubernetes. */
@@ -33,14 +32,14 @@ export class Picker {
   readonly server: ExtProcServer;
   readonly admin: AdminServer;
   readonly #inputs: PickerInputs;
-  readonly #pool: PoolRuntime;
+  readonly #pools: PoolSet;
   readonly #registry: MetricRegistry;
   readonly #lag: EventLoopLag;
 
-  private constructor(inputs: PickerInputs, pool: PoolRuntime, registry: MetricRegistry) {
-    const { options, config, clock, log } = inputs;
+  private constructor(inputs: PickerInputs, pools: PoolSet, registry: MetricRegistry) {
+    const { options, plans, clock, log } = inputs;
     this.#inputs = inputs;
-    this.#pool = pool;
+    this.#pools = pools;
     this.#registry = registry;
     this.#lag = new EventLoopLag(registry, clock);
     registry.gauge('info', { commit: VERSION, build_ref: process.version }, () => 1);
@@ -48,9 +47,9 @@ export class Picker {
       clock,
       log: log.component('extproc'),
       instruments: registry,
-      requestStage: pool.requestStage,
-      responseStage: pool.responseStage,
-      options: exchangeOptions(options),
+      requestStage: pools.requestStage,
+      responseStage: pools.responseStage,
+      options: exchangeOptions(options, plans.length),
       createTransport: createTransport(options.transport, clock, log.component('transport')),
       health: () => ({ ...this.#health(), arePluginsReady: true }),
     });
@@ -61,26 +60,22 @@ export class Picker {
       registry,
       processMetrics: new ProcessMetrics(),
       plugins: [
-        ...pool.pipeline.plugins,
+        ...pools.plugins,
         ...(inputs.kube === undefined
           ? []
           : [{ name: 'kubernetes', type: 'kubernetes', plugin: inputs.kube }]),
       ],
       authorize: inputs.kube?.authorize,
-      configText: () => effectiveConfiguration(config),
-      endpoints: () => pool.endpoints(),
+      configText: () => pools.configText(),
+      endpoints: () => pools.members(),
     });
   }
 
-  /** Undefined when a plugin cannot be constructed; every such problem is logged. */
+  /** Undefined when no pool can work; every reason is logged. */
   static create(inputs: PickerInputs): Picker | undefined {
     const registry = new MetricRegistry({ deprecatedTwins: inputs.options.deprecatedMetrics });
-    const pool = PoolRuntime.create({
-      ...inputs,
-      registry,
-      poolName: inputs.kube?.poolName ?? poolName(inputs.options),
-    });
-    return pool && new Picker(inputs, pool, registry);
+    const pools = PoolSet.create({ ...inputs, registry });
+    return pools && new Picker(inputs, pools, registry);
   }
 
   /**
@@ -97,7 +92,7 @@ export class Picker {
       signal: AbortSignal.any([signal, lost.signal]),
       started: () => {
         log.info(
-          { version: VERSION, endpoints: this.#pool.store.endpoints.length, metricsPort: this.admin.port },
+          { version: VERSION, endpoints: this.#pools.endpointCount, metricsPort: this.admin.port },
           'picker is ready',
         );
       },
@@ -115,13 +110,13 @@ export class Picker {
   #health(): Omit<HealthInputs, 'arePluginsReady'> {
     const { kube } = this.#inputs;
     if (kube === undefined) return { isLive: true, isProtocolSupported: true, leadership: 'off' };
-    return kube.health(this.#pool.pipeline.parsers.map(({ plugin }) => plugin));
+    return kube.health(this.#pools.running);
   }
 
   /** The ext-proc port opens last, when there is something to route by. */
   #services(): readonly Service[] {
     const { admin, server } = this;
-    const pool = this.#pool;
+    const pools = this.#pools;
     const lag = this.#lag;
     return [
       {
@@ -132,19 +127,19 @@ export class Picker {
         },
       },
       {
-        start: () => pool.start((writer, signal) => this.#discover(writer, signal)),
-        [Symbol.asyncDispose]: () => pool[Symbol.asyncDispose](),
+        start: () => pools.start((pool, signal) => this.#discover(pool, signal)),
+        [Symbol.asyncDispose]: () => pools[Symbol.asyncDispose](),
       },
       { start: () => server.start(), [Symbol.asyncDispose]: () => server[Symbol.asyncDispose]() },
     ];
   }
 
-  async #discover(writer: PoolWriter, signal: AbortSignal): Promise<void> {
+  async #discover({ plan, runtime }: RunningPool, signal: AbortSignal): Promise<void> {
     const { kube } = this.#inputs;
-    const { discovery } = this.#pool.pipeline;
-    if (kube !== undefined) await kube.discover({ writer, rewrites: this.#pool.rewriter }, signal);
-    else if (discovery === undefined)
-      writer.replaceAll(await resolveEndpoints(this.#inputs.options.endpoints));
-    else await discovery.plugin.start(writer, signal);
+    const { store, rewriter } = runtime;
+    const { discovery } = runtime.pipeline;
+    if (plan.endpoints.length > 0) store.replaceAll(await resolveEndpoints(plan.endpoints));
+    else if (discovery !== undefined) await discovery.plugin.start(store, signal);
+    else await kube?.discover(plan, { writer: store, rewrites: rewriter }, signal);
   }
 }

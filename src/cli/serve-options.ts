@@ -9,18 +9,14 @@ const MESSAGE_TIMEOUT_MS = 60_000;
 /** Starting a model server takes longer than draining a queue. */
 const NO_ENDPOINTS_RETRY_FACTOR = 10;
 
-/** Pool name in metrics and logs. */
-export function poolName(options: ServeOptions): string {
-  return options.poolName === '' ? 'epp' : options.poolName;
-}
-
-/** Flags that concern single exchanges. */
-export function exchangeOptions(options: ServeOptions): ExchangeOptions {
+/** Flags that concern single exchanges. `pools`: how many there are. */
+export function exchangeOptions(options: ServeOptions, pools: number): ExchangeOptions {
   return {
     requestBodyMode: options.requestBodyMode,
     responseBodyMode: options.responseBodyMode,
     maxRequestBodyBytes: options.maxRequestBodyBytes,
     messageTimeoutMs: MESSAGE_TIMEOUT_MS,
+    poolHints: pools > 1 ? { header: options.poolHeader.toLowerCase() } : undefined,
     refusals: {
       format: options.errorFormat,
       retryAfterSeconds: options.retryAfterSeconds,

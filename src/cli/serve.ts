@@ -7,6 +7,7 @@ import { createLog, type RootLog } from '../telemetry/logger.ts';
 import type { CommandIo } from '../util/command-io.ts';
 import { endpointErrors, helpText, parseFlags, type ServeOptions } from './flags.ts';
 import { KubeControl } from './kube-control.ts';
+import { isInKubernetes, planPools, sourceOf } from './pool-plans.ts';
 import { reportProblems } from './report.ts';
 import { Picker } from './run.ts';
 import { TrustedAuthorities } from './trusted-authorities.ts';
@@ -36,25 +37,30 @@ export async function serveCommand(argv: readonly string[], io: CommandIo): Prom
     for (const warning of flags.warnings) log.warn({ warning }, 'flag');
     const config = readConfiguration(options, log);
     if (config === undefined) return 1;
-    const unplaced = endpointErrors(options, config.discovery !== undefined);
+    const unplaced = endpointErrors(options, config.discovery !== undefined, config.pools.length);
     if (unplaced.length > 0) {
       for (const error of unplaced) io.err(`epp: ${error}\n`);
       return 2;
     }
     const services = { options, log, clock: io.clock };
+    const planned = planPools(options, config, (file) => readPoolConfiguration(file, options, log));
     using _trust = await TrustedAuthorities.start({
       env: io.env,
       clock: io.clock,
       log: log.component('trust'),
     });
-    const kube = KubeControl.isWanted(options, config.discovery !== undefined)
-      ? await KubeControl.create({
-          ...services,
-          env: io.env,
-          followersDiscover: config.featureGates.get('haPopulateNonLeaderDatastore') ?? true,
-        })
-      : undefined;
-    const picker = Picker.create({ ...services, config, kube });
+    const inKubernetes = planned.filter(isInKubernetes);
+    const kube =
+      inKubernetes.length > 0
+        ? await KubeControl.create({
+            ...services,
+            pools: inKubernetes,
+            env: io.env,
+            followersDiscover: config.featureGates.get('haPopulateNonLeaderDatastore') ?? true,
+          })
+        : undefined;
+    const plans = kube?.named(planned) ?? planned;
+    const picker = Picker.create({ ...services, plans, kube });
     if (picker === undefined) return 1;
     return (await picker.run(io.signal)) ? 0 : 1;
   } catch (error) {
@@ -78,24 +84,39 @@ function logOptions(options: ServeOptions, io: CommandIo): Parameters<typeof cre
 
 /** The configuration in effect; undefined when it has errors, which are logged. */
 function readConfiguration(options: ServeOptions, log: RootLog): EndpointPickerConfig | undefined {
-  const { document, problems } = loadConfiguration(configurationText(options), {
+  const text = options.configFile === '' ? options.configText : readText(options.configFile);
+  const { document, problems } = loadConfiguration(text, {
     catalogue: CATALOGUE,
     allowExperimental: options.allowExperimentalPlugins,
     pluginParameters: options.pluginParameters,
   });
-  reportProblems(problems, options, log);
+  reportProblems(problems, sourceOf(options), log);
   return document;
 }
 
-function configurationText(options: ServeOptions): string {
-  if (options.configFile === '') return options.configText;
+/** That of one of many pools: what is wrong with it stops no other. */
+function readPoolConfiguration(
+  file: string,
+  options: ServeOptions,
+  log: RootLog,
+): EndpointPickerConfig | undefined {
   try {
-    return readFileSync(options.configFile, 'utf8');
+    const config = readConfiguration({ ...options, configFile: file }, log);
+    if (config === undefined || config.pools.length === 0) return config;
+    log.error({ file }, 'the configuration of a pool lists pools of its own');
+  } catch (error) {
+    if (!(error instanceof ConfigurationError)) throw error;
+    log.error({ err: error }, 'the configuration of a pool cannot be read');
+  }
+  return undefined;
+}
+
+function readText(file: string): string {
+  try {
+    return readFileSync(file, 'utf8');
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new ConfigurationError(`failed to load config from a file '${options.configFile}' - ${reason}`, {
-      cause,
-    });
+    throw new ConfigurationError(`failed to load config from a file '${file}' - ${reason}`, { cause });
   }
 }
 

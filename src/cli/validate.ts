@@ -127,5 +127,6 @@ const INERT_CONTEXT = {
   log: SILENT_LOG,
   instruments: UNREAD_INSTRUMENTS,
   endpoints: () => [],
+  pools: 1,
   signal: AbortSignal.abort(),
 };

@@ -10,7 +10,7 @@ const LINE_WIDTH = 110;
  * passwords in URLs are replaced by `***`.
  */
 export function effectiveConfiguration(config: EndpointPickerConfig): string {
-  const { discovery, sources } = config;
+  const { discovery, sources, pools } = config;
   const document = new Document(
     redacted({
       apiVersion: API_VERSION,
@@ -38,6 +38,7 @@ export function effectiveConfiguration(config: EndpointPickerConfig): string {
         })),
         ...(discovery === undefined ? {} : { discovery: { pluginRef: discovery.name } }),
       },
+      ...(pools.length === 0 ? {} : { pools }),
     }),
     { aliasDuplicateObjects: false },
   );

@@ -16,9 +16,12 @@ import { inputSchema, keysAt } from './json-schema.ts';
 import { migratePlugins } from './legacy.ts';
 import { type ConfigNode, entryOf, isNull, type MapNode, type Path, plainOf } from './node.ts';
 import { outlineOf } from './outline.ts';
+import { type PoolDeclaration, poolsOf } from './pools.ts';
 import { type Problem, ProblemList } from './problems.ts';
 import { type Profile, resolveProfiles } from './profiles.ts';
 import { API_VERSION, documentSchema, KIND, OLD_API_VERSION } from './schema.ts';
+
+const ENVELOPE_AND_POOLS: ReadonlySet<string> = new Set(['apiVersion', 'kind', 'pools']);
 
 /** A configuration with everything in it that was left out, and every reference followed. */
 export interface EndpointPickerConfig {
@@ -33,6 +36,8 @@ export interface EndpointPickerConfig {
   readonly discovery: PluginEntry | undefined;
   /** In the order in which they run. */
   readonly producers: readonly PluginEntry[];
+  /** Pools of the process, besides those that flags name. */
+  readonly pools: readonly PoolDeclaration[];
 }
 
 /** What loading gives. */
@@ -67,7 +72,8 @@ function load(text: string, options: LoadOptions, problems: ProblemList): Endpoi
   }
   checkShape(root, problems);
   checkEnvelope(root, problems);
-  const outline = outlineOf(root, problems);
+  const pools = poolsOf(root);
+  const outline = outlineOf(saysOnlyPools(root) ? defaultRoot(problems) : root, problems);
   const featureGates = readGates(outline, problems);
   const draft = new Draft(options, problems);
   draft.declare(migratePlugins(outline, problems));
@@ -91,7 +97,18 @@ function load(text: string, options: LoadOptions, problems: ProblemList): Endpoi
     sources,
     discovery,
     producers,
+    pools,
   };
+}
+
+/** A list of pools is no configuration of what they do. */
+function saysOnlyPools(root: MapNode): boolean {
+  const names = root.entries.map((entry) => entry.key);
+  return names.includes('pools') && names.every((name) => ENVELOPE_AND_POOLS.has(name));
+}
+
+function defaultRoot(problems: ProblemList): ConfigNode {
+  return readDocument(DEFAULT_TEXT, problems) ?? emptyDocument();
 }
 
 function emptyDocument(): MapNode {

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { duration, fraction, quantity } from '../framework/schema.ts';
+import { poolsSchema } from './pools.ts';
 
 /** The `apiVersion` of this document. */
 export const API_VERSION = 'llm-d.ai/v1alpha1';
@@ -113,4 +114,7 @@ export const documentSchema = z.strictObject({
     .optional()
     .describe('Old place of `flowControl.saturationDetector`.'),
   parser: reference.optional().describe('Old place of `requestHandler.parsers`.'),
+  pools: poolsSchema
+    .optional()
+    .describe('Pools of this process beside those of `--pool-name`; each with its own plugins and state.'),
 });

@@ -5,6 +5,7 @@ import { type Extractor, PollError, type PollSource } from '../framework/data-so
 import type { Endpoint } from '../framework/endpoint.ts';
 import { SeededRng } from '../util/rng.ts';
 import type { PollBinding } from './poll-entry.ts';
+import { PollGroup } from './poll-group.ts';
 import { Poller } from './poller.ts';
 
 /** A source whose polls end as the test says, at the moment the test says. */
@@ -56,10 +57,13 @@ interface Options {
   sources?: number;
   periodMs?: number;
   extract?: Extractor['extract'];
+  /** Shared with other pollers. */
+  clock?: FakeClock;
+  group?: PollGroup;
 }
 
-function setUp({ sources: count = 1, periodMs = 0, extract }: Options = {}) {
-  const clock = new FakeClock();
+function setUp(options: Options = {}) {
+  const { sources: count = 1, periodMs = 0, extract, clock = new FakeClock() } = options;
   const log = new RecordingLog();
   const ends: string[] = [];
   const sources = Array.from({ length: count }, () => new ScriptedSource(clock));
@@ -79,6 +83,7 @@ function setUp({ sources: count = 1, periodMs = 0, extract }: Options = {}) {
     baseIntervalMs: 50,
     stalenessMs: 2_000,
     clock,
+    group: options.group ?? new PollGroup(clock),
     rng: new SeededRng(7),
     log,
     listener: {
@@ -506,4 +511,34 @@ describe('the first round', () => {
     poller.close();
     expect(clock.pendingTimers).toBe(0);
   });
+});
+
+test('the pools of a process share the time that polls may take', async () => {
+  const clock = new FakeClock();
+  const group = new PollGroup(clock);
+  const pools = Array.from({ length: 20 }, () => {
+    const pool = setUp({ clock, group });
+    pool.source.page = Buffer.alloc(420_000);
+    pool.poller.start();
+    for (let i = 0; i < 50; i += 1) pool.poller.endpointAdded(buildEndpoint({ name: `e${i}` }));
+    return pool;
+  });
+  await clock.advanceAsync(20_000, 10);
+  const before = pools.map(({ source }) => source.polls.length);
+  await clock.advanceAsync(10_000, 10);
+  const polls = pools.map(({ source }, i) => source.polls.length - (before[i] ?? 0));
+  // 0.5 ms each, in 0.3 of a core
+  const perPool = (10_000 * 0.3) / 0.5 / pools.length;
+  for (const count of polls) {
+    expect(count).toBeGreaterThan(0.8 * perPool);
+    expect(count).toBeLessThan(1.2 * perPool);
+  }
+  const [busy, idle] = pools;
+  busy?.poller.noteActivity();
+  await clock.advanceAsync(1_000, 10);
+  expect(busy?.poller.intervalMs).toBeCloseTo(83, 0); // as if it were alone
+  expect(idle?.poller.intervalMs).toBeGreaterThan(4_000);
+  for (const { poller } of pools) poller.close();
+  await clock.advanceAsync(10);
+  expect(clock.pendingTimers).toBe(0);
 });

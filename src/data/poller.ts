@@ -2,25 +2,17 @@ import { PollError } from '../framework/data-source.ts';
 import type { Endpoint } from '../framework/endpoint.ts';
 import type { EndpointObserver } from '../framework/hooks.ts';
 import type { Log } from '../framework/log.ts';
-import type { CancelTimer, Clock } from '../util/clock.ts';
+import type { Clock } from '../util/clock.ts';
 import type { Rng } from '../util/rng.ts';
 import { Pace, pollCostMs } from './pace.ts';
 import { type PollBinding, PollEntry } from './poll-entry.ts';
-
-/** Granularity of the timetable: fine enough to spread the polls of a 50 ms interval, and 100 wake-ups cost nothing. */
-const TICK_MS = 10;
+import { type PollGroup, type PollSeat, TICK_MS } from './poll-group.ts';
 
 /** A poll that takes longer is given up (llm-d-router: pkg/epp/datalayer, one second as well). */
 const POLL_TIMEOUT_MS = 1_000;
 
 /** Longest pause after failures; with the jitter of 20 % and ticks a server that is back is noticed within a second. */
 const MAX_BACK_OFF_MS = 780;
-
-/**
- * Polls begun in one tick, so that a thousand that are due at once, as at the start and after a stall, do not keep the
- * event loop busy for 100 ms. Twice what the share of the core allows over time.
- */
-const MAX_POLLS_PER_TICK = 50;
 
 /** Ticks after which the cost of all polls is reckoned again. */
 const WEIGH_TICKS = 10;
@@ -48,13 +40,15 @@ export interface PollerOptions {
   /** Age from which an endpoint's values count as stale for the log. */
   readonly stalenessMs: number;
   readonly clock: Clock;
+  /** What it shares with the pollers of other pools. */
+  readonly group: PollGroup;
   readonly rng: Rng;
   readonly log: Log;
   readonly listener: PollListener;
 }
 
 /**
- * Polls every source at every endpoint by one timer: one entry per (endpoint, source), each with its own timetable,
+ * Polls every source at every endpoint by the timer of its group: one entry per (endpoint, source), each with its own timetable,
  * never two polls of one entry at a time. A scan over all entries each tick takes a microsecond per thousand and
  * needs no ordered structure.
  */
@@ -64,11 +58,9 @@ export class Poller implements EndpointObserver {
   readonly #pace: Pace;
   readonly #entries: PollEntry[] = [];
   readonly #byEndpoint = new Map<Endpoint, readonly PollEntry[]>();
-  #cancelTimer: CancelTimer | undefined;
+  #seat: PollSeat | undefined = undefined;
   #isClosed = false;
   #ticks = 0;
-  /** Polls begun since the last tick. */
-  #begun = 0;
   /** Where the scan over the entries goes on, so that those at the end get their turn too. */
   #cursor = 0;
   /** More polls were due than one tick may begin. */
@@ -87,7 +79,10 @@ export class Poller implements EndpointObserver {
   /** Begins; endpoints that are there are polled at once. */
   start(): void {
     const nowMs = this.#clock.nowMs();
-    this.#cancelTimer ??= this.#clock.every(TICK_MS, () => this.#tick());
+    if (this.#seat === undefined) {
+      this.#seat = this.#options.group.join(() => this.#tick());
+      this.#ticks = this.#seat.index;
+    }
     for (const entry of this.#entries) this.#pollIfDue(entry, nowMs);
   }
 
@@ -111,8 +106,8 @@ export class Poller implements EndpointObserver {
   /** Ends all polls and closes what the sources keep open; endpoints that join later are not polled. */
   close(): void {
     this.#isClosed = true;
-    this.#cancelTimer?.();
-    this.#cancelTimer = undefined;
+    this.#seat?.leave();
+    this.#seat = undefined;
     for (const endpoint of [...this.#byEndpoint.keys()]) this.endpointRemoved(endpoint);
   }
 
@@ -132,7 +127,7 @@ export class Poller implements EndpointObserver {
     const entries = this.#options.bindings.map((binding) => new PollEntry(endpoint, binding, nowMs, this));
     this.#byEndpoint.set(endpoint, entries);
     this.#entries.push(...entries);
-    if (this.#cancelTimer === undefined) return;
+    if (this.#seat === undefined) return;
     for (const entry of entries) this.#pollIfDue(entry, nowMs);
   }
 
@@ -166,7 +161,9 @@ export class Poller implements EndpointObserver {
     }
     const nowMs = this.#clock.nowMs();
     entry.dueMs = Math.min(entry.dueMs, Math.max(nowMs, entry.startedMs + MIN_GAP_MS));
-    if (entry.dueMs <= nowMs && this.#cancelTimer !== undefined) this.#poll(entry, nowMs);
+    if (entry.dueMs > nowMs || this.#seat === undefined) return;
+    this.#options.group.takes();
+    this.#poll(entry, nowMs);
   }
 
   /** For `PollEntry` only. */
@@ -209,7 +206,6 @@ export class Poller implements EndpointObserver {
 
   #tick(): void {
     const nowMs = this.#clock.nowMs();
-    this.#begun = 0;
     this.#ticks += 1;
     const isWoken = this.#pace.tick(nowMs);
     if (isWoken || this.#ticks % WEIGH_TICKS === 0) this.#weigh();
@@ -223,7 +219,7 @@ export class Poller implements EndpointObserver {
       const entry = entries[at];
       if (entry === undefined) return; // a poll that ended at once took an endpoint with it
       if (entry.dueMs <= nowMs) {
-        if (this.#begun < MAX_POLLS_PER_TICK) this.#poll(entry, nowMs);
+        if (this.#options.group.takes()) this.#poll(entry, nowMs);
         else if (!this.#isBehind) {
           this.#isBehind = true;
           this.#cursor = at;
@@ -232,14 +228,16 @@ export class Poller implements EndpointObserver {
     }
   }
 
-  /** Reckons what all polls cost; those that fail are rare and cost little. */
+  /** Reckons what all polls cost, those of the other pollers too; those that fail are rare and cost little. */
   #weigh(): void {
     const pace = this.#pace;
     let share = 0;
     for (const { failures, costMs, binding } of this.#entries) {
       if (failures === 0) share += costMs / pace.plannedMs(binding.periodMs);
     }
-    pace.weigh(share);
+    const seat = this.#seat;
+    seat?.weigh(share, pace.isIdle);
+    pace.weigh(seat?.load ?? share);
     const isCrowded = pace.crowding > (this.#isLoggedCrowded ? 1 : NOTABLE_CROWDING);
     if (isCrowded === this.#isLoggedCrowded) return;
     this.#isLoggedCrowded = isCrowded;
@@ -264,12 +262,11 @@ export class Poller implements EndpointObserver {
   /** Polls an entry that is due, unless this tick has begun enough; then a later one does. */
   #pollIfDue(entry: PollEntry, nowMs: number): void {
     if (entry.dueMs > nowMs) return;
-    if (this.#begun < MAX_POLLS_PER_TICK) this.#poll(entry, nowMs);
+    if (this.#options.group.takes()) this.#poll(entry, nowMs);
     else this.#isBehind = true;
   }
 
   #poll(entry: PollEntry, nowMs: number): void {
-    this.#begun += 1;
     entry.plannedMs = entry.dueMs;
     entry.dueMs = Number.POSITIVE_INFINITY;
     entry.startedMs = nowMs;

@@ -8,6 +8,7 @@ import { coreMetricsExtractor } from '../plugins/extractors/core-metrics-extract
 import { metricsDataSource } from '../plugins/sources/metrics-data-source.ts';
 import { type Clock, systemClock } from '../util/clock.ts';
 import { SeededRng } from '../util/rng.ts';
+import { PollGroup } from './poll-group.ts';
 import { DataRuntime } from './runtime.ts';
 import { staticEndpoints } from './static-endpoints.ts';
 import { EndpointStore } from './store.ts';
@@ -27,6 +28,7 @@ function startRuntime(ports: readonly number[], sources = defaultSources(), cloc
     rng: new SeededRng(1),
     log,
     instruments,
+    group: new PollGroup(clock),
     baseIntervalMs: 50,
     stalenessMs: 2_000,
   });
@@ -191,6 +193,7 @@ describe('wiring', () => {
     const plugin = context();
     const runtime = new DataRuntime(sources, {
       ...plugin,
+      group: new PollGroup(plugin.clock),
       store: new EndpointStore(plugin.log),
       baseIntervalMs,
       stalenessMs: 2_000,

@@ -8,6 +8,7 @@ import type { Named } from '../framework/plugin.ts';
 import type { Clock } from '../util/clock.ts';
 import type { Rng } from '../util/rng.ts';
 import type { PollBinding } from './poll-entry.ts';
+import type { PollGroup } from './poll-group.ts';
 import { Poller } from './poller.ts';
 import { Reachability } from './reachability.ts';
 import type { EndpointStore } from './store.ts';
@@ -22,6 +23,8 @@ export interface DataRuntimeOptions {
   readonly rng: Rng;
   readonly log: Log;
   readonly instruments: Instruments;
+  /** What the pools of the process share. */
+  readonly group: PollGroup;
   /** `--refresh-metrics-interval`; less than 50 ms is raised to that. */
   readonly baseIntervalMs: number;
   /** `--metrics-staleness-threshold`. */
@@ -35,7 +38,7 @@ export class DataRuntime {
 
   /** Throws `ConfigurationError` when sources and extractors do not fit. */
   constructor(sources: Pipeline['sources'], options: DataRuntimeOptions) {
-    const { store, clock, rng, log, stalenessMs } = options;
+    const { store, clock, rng, log, group, stalenessMs } = options;
     const baseIntervalMs = baseInterval(sources, options);
     const bindings = bind(sources, baseIntervalMs, options);
     if (bindings.length === 0) log.info({}, 'no data sources configured, metrics are not collected');
@@ -49,6 +52,7 @@ export class DataRuntime {
       baseIntervalMs,
       stalenessMs,
       clock,
+      group,
       rng,
       log,
       listener: reachability,

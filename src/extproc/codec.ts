@@ -76,6 +76,8 @@ export interface ProcessingRequest {
   readonly requestTrailers?: HttpTrailers;
   readonly responseTrailers?: HttpTrailers;
   readonly metadataContext?: Metadata;
+  /** What was configured as `request_attributes`, below the name of the filter. */
+  readonly attributes?: { readonly [filter: string]: Struct };
   readonly observabilityMode?: boolean;
   readonly protocolConfig?: ProtocolConfiguration;
 }

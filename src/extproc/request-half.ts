@@ -3,7 +3,7 @@ import { Headers } from '../framework/headers.ts';
 import { InferenceRequest } from '../framework/request.ts';
 import { BodyBuffer, EMPTY } from './body-buffer.ts';
 import type { BodyMode } from './body-mode.ts';
-import type { BodyMutation, Metadata } from './codec.ts';
+import type { BodyMutation, ProcessingRequest } from './codec.ts';
 import { DecisionContext } from './decision-context.ts';
 import type { BodyView, Decision } from './exchange.ts';
 import type { ExchangeServices } from './exchange-services.ts';
@@ -17,6 +17,7 @@ import {
 } from './messages.ts';
 import { mergeSubset } from './metadata.ts';
 import type { Outbound } from './outbound.ts';
+import { readPoolHints } from './pool-hint.ts';
 
 /** Part that a direction waits for; `done` when no more is expected. */
 export type Phase = 'headers' | 'body' | 'trailers' | 'done';
@@ -39,6 +40,8 @@ export interface RequestOwner {
 /** What is collected before deciding when chunks come ahead of the answer but the body has no end in sight. */
 const AHEAD_BYTES = 32 * 1024;
 
+const NO_MESSAGE: ProcessingRequest = {};
+
 /**
  * The request direction of one exchange: headers → body → trailers → done. Collects what the body mode lets it see,
  * has the request stage decide, and answers each part as the mode demands. A decision may wait; messages go on
@@ -57,6 +60,8 @@ export class RequestHalf {
   sendsAhead = false;
   #phase: Phase = 'headers';
   #subset: readonly string[] | undefined = undefined;
+  /** What came with the first part, until that is accepted. */
+  #first = NO_MESSAGE;
   readonly #body = new BodyBuffer();
   #context: DecisionContext | undefined = undefined;
   #owesHeaders = false;
@@ -75,9 +80,10 @@ export class RequestHalf {
     this.#receivedAtMs = receivedAtMs;
   }
 
-  /** Takes the subset hint out of what came with a part of the request. */
-  noteMetadata(metadata: Metadata | undefined): void {
-    this.#subset = mergeSubset(this.#subset, metadata);
+  /** Takes notice of what comes with a part of the request, before that is handed on. */
+  note(message: ProcessingRequest): void {
+    this.#subset = mergeSubset(this.#subset, message.metadataContext);
+    if (this.#phase === 'headers') this.#first = message;
   }
 
   headers(headers: Headers, isLast: boolean): void {
@@ -139,6 +145,9 @@ export class RequestHalf {
 
   #accept(headers: Headers): void {
     const request = new InferenceRequest(headers, this.#receivedAtMs);
+    const { poolHints } = this.#services.options;
+    if (poolHints !== undefined) request.poolHints = readPoolHints(this.#first, headers, poolHints);
+    this.#first = NO_MESSAGE;
     this.#phase = 'body';
     this.#services.requestStage.accept(request);
     this.request = request;

@@ -237,6 +237,7 @@ describe('eviction', () => {
   test('after dispatch: the client gets exactly the message', () => {
     const exchange = new FakeExchange({
       refusals: { format: 'text', retryAfterSeconds: 1, noEndpointsRetryAfterSeconds: 5 },
+      poolHints: undefined,
     });
     exchange.send(HEADERS).send(BODY);
     expect(exchange.stream.evict(evicted)).toBe(true);

@@ -157,7 +157,7 @@ export class ExchangeStream implements ByteStreamHandler, OutboundOwner, Request
       this.#responseHalf.headers(READER.headers, endOfStream, beside.metadataContext);
     } else if (!this.#isBypassed) {
       const request = this.#requestHalf;
-      request.noteMetadata(beside.metadataContext);
+      request.note(beside);
       if (part === PART.requestHeaders) request.headers(READER.headers, endOfStream);
       else request.body(bytes.subarray(READER.chunkStart, READER.chunkEnd), endOfStream);
     }
@@ -177,7 +177,7 @@ export class ExchangeStream implements ByteStreamHandler, OutboundOwner, Request
     } else if (message.responseTrailers !== undefined) {
       response.trailers();
     } else if (!this.#isBypassed) {
-      request.noteMetadata(message.metadataContext);
+      request.note(message);
       if (message.requestBody !== undefined) {
         const { body, endOfStream } = message.requestBody;
         request.body(body ?? EMPTY, endOfStream === true);

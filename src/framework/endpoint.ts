@@ -102,3 +102,14 @@ export class Endpoint {
 export function hostPort(address: string, port: number): string {
   return address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`;
 }
+
+const MAX_PORT = 65_535;
+
+/** Reads `host:port`, an IPv6 address in brackets; undefined when it is none. The host is without brackets. */
+export function parseHostPort(text: string): { readonly host: string; readonly port: number } | undefined {
+  const bracketed = /^\[([^\]]*:[^\]]*)\]:(\d+)$/.exec(text);
+  const plain = /^([^:[\]\s/]+):(\d+)$/.exec(text);
+  const [, host = '', digits = ''] = bracketed ?? plain ?? [];
+  const port = Number(digits);
+  return host === '' || port < 1 || port > MAX_PORT ? undefined : { host, port };
+}

@@ -39,6 +39,8 @@ export interface PluginContext {
   readonly instruments: Instruments;
   /** Pool members at the time of the call. */
   endpoints(): readonly Endpoint[];
+  /** Pools that share the memory of the process, each with an instance of its own; 1 or more. */
+  readonly pools: number;
   /** Aborts when the process stops. */
   readonly signal: AbortSignal;
 }

@@ -3,6 +3,7 @@ import { NO_BODY, type ParsedBody } from './body.ts';
 import type { Endpoint } from './endpoint.ts';
 import type { Headers } from './headers.ts';
 import type { Parser } from './parser.ts';
+import { NO_HINTS, type PoolHint } from './pool-hint.ts';
 import type { SchedulingResult } from './profile-handler.ts';
 
 let streams = 0;
@@ -19,6 +20,8 @@ export class InferenceRequest {
   method = '';
   /** Path without query, white space and trailing slash. */
   path = '';
+  /** What was said of the pool that the request is for, in the order in which it counts; read only where there are many. */
+  poolHints: readonly PoolHint[] = NO_HINTS;
   body: ParsedBody = NO_BODY;
   /** Who understands this request and its answer; undefined until resolved, and for requests without body. */
   parser: Parser | undefined = undefined;

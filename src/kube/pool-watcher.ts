@@ -1,18 +1,14 @@
 import type { PoolWriter } from '../framework/discovery.ts';
-import type { Log } from '../framework/log.ts';
 import type { RewriteSink } from '../framework/model-rewrites.ts';
-import { type Clock, sleep } from '../util/clock.ts';
-import type { Rng } from '../util/rng.ts';
-import type { KubeApi } from './api.ts';
+import { sleep } from '../util/clock.ts';
 import { EndpointTable } from './endpoint-table.ts';
-import { KindWatch } from './kind-watch.ts';
 import { formatLabelSelector } from './label-selector.ts';
-import { REWRITE_RESOURCES, type RewriteReading, readRewrite } from './model-rewrites.ts';
-import { OBJECTIVE_RESOURCES, type ObjectiveReading, objectivesOf, readObjective } from './objectives.ts';
-import { PodWatch } from './pod-watch.ts';
+import { objectivesOf } from './objectives.ts';
+import { OwnWatches, type WatchServices } from './own-watches.ts';
 import type { PoolIdentity } from './pool-ref.ts';
-import { POOL_RESOURCES, type PoolReading, type PoolSpec, readPool } from './pool-spec.ts';
+import type { PoolReading, PoolSpec } from './pool-spec.ts';
 import { ProblemLog } from './problem-log.ts';
+import type { SelectedPods, Watch, Watches } from './watches.ts';
 
 /** Longest wait at the start for objectives and rewrites, without which requests can be routed. */
 const EXTRAS_WAIT_MS = 2000;
@@ -23,17 +19,13 @@ export type PoolSource =
   /** `spec`: see `selectorPool`. */
   | { readonly kind: 'selector'; readonly spec: PoolSpec };
 
-/** What a pool watcher follows and whom it tells. */
-export interface PoolWatcherOptions {
-  readonly api: KubeApi;
-  /** Namespace of the pool and of everything that belongs to it. */
-  readonly namespace: string;
+/** What a pool watcher follows and whom it tells; the namespace is that of the pool and of everything that belongs to it. */
+export interface PoolWatcherOptions extends WatchServices {
   readonly source: PoolSource;
   readonly writer: PoolWriter;
   readonly rewrites: RewriteSink;
-  readonly clock: Clock;
-  readonly rng: Rng;
-  readonly log: Log;
+  /** Watches that the pools of the namespace have in common; undefined for some of its own. */
+  readonly shared?: Watches | undefined;
 }
 
 /**
@@ -42,10 +34,10 @@ export interface PoolWatcherOptions {
  */
 export class PoolWatcher {
   readonly #options: PoolWatcherOptions;
-  readonly #pods: PodWatch;
-  readonly #pool: KindWatch<PoolReading> | undefined = undefined;
-  readonly #objectives: KindWatch<ObjectiveReading> | undefined = undefined;
-  readonly #rewrites: KindWatch<RewriteReading> | undefined = undefined;
+  readonly #pods: SelectedPods;
+  readonly #pool: Watch | undefined = undefined;
+  readonly #objectives: Watch | undefined = undefined;
+  readonly #rewrites: Watch | undefined = undefined;
   readonly #poolProblems: ProblemLog;
   readonly #table = new EndpointTable();
   readonly #settled = Promise.withResolvers<void>();
@@ -56,21 +48,14 @@ export class PoolWatcher {
   #counts = { endpoints: 0, objectives: 0, rewriteRules: 0 };
 
   constructor(options: PoolWatcherOptions) {
-    const { source, namespace, log } = options;
+    const { source, log, shared: watches = new OwnWatches(options) } = options;
     this.#options = options;
     this.#poolProblems = new ProblemLog(log, 'inferencepools');
-    this.#pods = new PodWatch({ ...options, changed: () => this.#apply() });
+    this.#pods = watches.pods(() => this.#apply());
     if (source.kind === 'selector') return;
-    this.#pool = new KindWatch<PoolReading>({
-      ...options,
-      resources: POOL_RESOURCES,
-      selection: { namespace, fields: `metadata.name=${source.name}` },
-      project: readPool,
-      changed: (pools) => this.#poolChanged(pools.get(`${namespace}/${source.name}`)),
-      isOftenTwice: true,
-    });
-    this.#objectives = this.#watchObjectives(source);
-    this.#rewrites = this.#watchRewrites(source);
+    this.#pool = watches.pool(source.name, (reading) => this.#poolChanged(reading));
+    this.#objectives = this.#watchObjectives(source, watches);
+    this.#rewrites = this.#watchRewrites(source, watches);
   }
 
   /** There is a pool: its object exists and has been well-formed, or flags describe it. */
@@ -204,36 +189,24 @@ export class PoolWatcher {
     this.#settled.resolve();
   }
 
-  #watchObjectives(pool: PoolIdentity): KindWatch<ObjectiveReading> {
-    const { namespace, writer, log } = this.#options;
+  #watchObjectives(pool: PoolIdentity, watches: Watches): Watch {
+    const { writer, log } = this.#options;
     const problems = new ProblemLog(log, 'inferenceobjectives');
-    return new KindWatch<ObjectiveReading>({
-      ...this.#options,
-      resources: OBJECTIVE_RESOURCES,
-      selection: { namespace },
-      project: (object) => readObjective(object, pool),
-      changed: (readings) => {
-        problems.update(readings.values());
-        this.#counts = { ...this.#counts, objectives: readings.size };
-        writer.replaceObjectives(objectivesOf(readings.values()));
-      },
+    return watches.objectives(pool, (readings) => {
+      problems.update(readings);
+      this.#counts = { ...this.#counts, objectives: readings.length };
+      writer.replaceObjectives(objectivesOf(readings));
     });
   }
 
-  #watchRewrites(pool: PoolIdentity): KindWatch<RewriteReading> {
-    const { namespace, rewrites, log } = this.#options;
+  #watchRewrites(pool: PoolIdentity, watches: Watches): Watch {
+    const { rewrites, log } = this.#options;
     const problems = new ProblemLog(log, 'inferencemodelrewrites');
-    return new KindWatch<RewriteReading>({
-      ...this.#options,
-      resources: REWRITE_RESOURCES,
-      selection: { namespace },
-      project: (object) => readRewrite(object, pool),
-      changed: (readings) => {
-        problems.update(readings.values());
-        const rules = [...readings.values()].flatMap((reading) => reading.rules);
-        this.#counts = { ...this.#counts, rewriteRules: rules.length };
-        rewrites.replaceRules(rules);
-      },
+    return watches.rewrites(pool, (readings) => {
+      problems.update(readings);
+      const rules = readings.flatMap((reading) => reading.rules);
+      this.#counts = { ...this.#counts, rewriteRules: rules.length };
+      rewrites.replaceRules(rules);
     });
   }
 }

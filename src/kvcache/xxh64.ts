@@ -25,6 +25,13 @@ declare const WebAssembly: {
   readonly Instance: new (module: object) => { readonly exports: unknown };
 };
 
+let kernel: Kernel | undefined;
+
+function instantiate(): Kernel {
+  const { exports } = new WebAssembly.Instance(new WebAssembly.Module(assemble(XXH64_PROGRAM)));
+  return exports as Kernel; // XXH64_PROGRAM declares exactly these
+}
+
 /** UTF-8 of one UTF-16 unit takes 3 bytes at most; 32 are left for the rest of a stripe. */
 const TEXT_UNITS = Math.floor((INPUT_BYTES - 32) / 3);
 
@@ -32,18 +39,16 @@ const TEXT_UNITS = Math.floor((INPUT_BYTES - 32) / 3);
  * XXH64 with seed 0 in a small WebAssembly module of fixed memory (256 KiB): 64-bit arithmetic stays inside, hashes
  * come out as pairs of uint32 (low, high), and a call hashes up to 64 KiB of blocks. 400 kB in blocks of 256 bytes
  * take a quarter of what `h64Raw` of xxhash-wasm takes with its BigInt per block (bench/micro/prefix-hash.bench.ts).
- * Not reentrant.
+ * All objects share one module: what a call leaves in fields is valid until the next call of any of them.
  */
 export class Xxh64 {
-  readonly #kernel: Kernel;
+  readonly #kernel = (kernel ??= instantiate());
   readonly #input: Buffer;
   readonly #hashes: Uint32Array;
   readonly #link: Uint32Array;
   readonly #result: Uint32Array;
 
   constructor() {
-    const instance = new WebAssembly.Instance(new WebAssembly.Module(assemble(XXH64_PROGRAM)));
-    this.#kernel = instance.exports as Kernel; // XXH64_PROGRAM declares exactly these
     const { buffer } = this.#kernel.memory;
     this.#input = Buffer.from(buffer, INPUT_AT, INPUT_BYTES);
     this.#hashes = new Uint32Array(buffer, HASHES_AT, 2 * HASHES_MAX);

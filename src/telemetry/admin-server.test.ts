@@ -115,11 +115,11 @@ test('/debug/endpoints shows what is known of each', async () => {
     activeModels: new Set(['lora']),
   });
   const fresh = endpoint({ name: 'b', updatedAtMs: Number.NEGATIVE_INFINITY });
-  await using admin = await start({ endpoints: () => [known, fresh] });
+  await using admin = await start({ endpoints: () => [{ pool: 'p', endpoints: [known, fresh] }] });
   const page: unknown = await (await admin.get('/debug/endpoints')).json();
   expect(page).toMatchObject({
     endpoints: [
-      { id: 'default/a', address: '10.0.0.1:8000', waitingQueueSize: 3, activeModels: ['lora'] },
+      { pool: 'p', id: 'default/a', address: '10.0.0.1:8000', waitingQueueSize: 3, activeModels: ['lora'] },
       { id: 'default/b', scrapeAgeMs: null },
     ],
   });

@@ -4,12 +4,11 @@ import { createServer as createTlsServer, type Server as TlsServer } from 'node:
 import type { AddressInfo } from 'node:net';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { getHeapSnapshot } from 'node:v8';
-import type { Endpoint } from '../framework/endpoint.ts';
 import type { Log } from '../framework/log.ts';
 import type { Named } from '../framework/plugin.ts';
 import type { Clock } from '../util/clock.ts';
 import { type AdminTls, readTls, TlsWatch } from './admin-tls.ts';
-import { endpointsPage, pluginStatePage } from './debug-pages.ts';
+import { endpointsPage, type PoolMembers, pluginStatePage } from './debug-pages.ts';
 import type { ProcessMetrics } from './process-metrics.ts';
 import { type ProfileKind, Profiler, ProfilerBusyError } from './profiler.ts';
 import type { MetricRegistry } from './registry.ts';
@@ -41,7 +40,7 @@ export interface AdminServerOptions {
   readonly authorize?: Authorize | undefined;
   /** Effective configuration without secrets, as YAML. */
   configText(): string;
-  endpoints(): readonly Endpoint[];
+  endpoints(): readonly PoolMembers[];
 }
 
 type Handler = (response: ServerResponse, url: URL) => void | Promise<void>;

@@ -42,9 +42,21 @@ function jsonOf(value: unknown): string | undefined {
   }
 }
 
-/** The body of `/debug/endpoints`: what the picker knows of each pool member. `nowMs`: `Clock.nowMs()`. */
-export function endpointsPage(endpoints: readonly Endpoint[], nowMs: number): string {
-  const rows = endpoints.map((endpoint) => ({
+/** A pool and who is in it. */
+export interface PoolMembers {
+  readonly pool: string;
+  readonly endpoints: readonly Endpoint[];
+}
+
+/** The body of `/debug/endpoints`: what the picker knows of the members of each pool. `nowMs`: `Clock.nowMs()`. */
+export function endpointsPage(pools: readonly PoolMembers[], nowMs: number): string {
+  const rows = pools.flatMap(({ pool, endpoints }) => endpoints.map((one) => endpointRow(pool, one, nowMs)));
+  return `${JSON.stringify({ endpoints: rows }, null, 2)}\n`;
+}
+
+function endpointRow(pool: string, endpoint: Endpoint, nowMs: number): object {
+  return {
+    pool,
     id: endpoint.id,
     address: endpoint.hostPort,
     isFresh: endpoint.isFresh,
@@ -61,6 +73,5 @@ export function endpointsPage(endpoints: readonly Endpoint[], nowMs: number): st
     activeModels: [...endpoint.scraped.activeModels],
     waitingModels: [...endpoint.scraped.waitingModels],
     maxActiveModels: endpoint.scraped.maxActiveModels,
-  }));
-  return `${JSON.stringify({ endpoints: rows }, null, 2)}\n`;
+  };
 }

@@ -27,6 +27,8 @@ export interface LogOptions {
 export interface RootLog extends Log {
   /** A log whose lines carry `component` as `logger`. Make it once, at construction. */
   component(component: string): Log;
+  /** A log whose lines carry `pool`, those of its components too. */
+  forPool(pool: string): RootLog;
 }
 
 /** Time encodings by flag value: the text of the member `ts`. */
@@ -77,7 +79,10 @@ export function createLog(options: LogOptions, clock: Clock, output?: Destinatio
 }
 
 function withComponents(logger: Logger): RootLog {
-  return Object.assign(logger, { component: (component: string) => logger.child({ logger: component }) });
+  return Object.assign(logger, {
+    component: (component: string) => logger.child({ logger: component }),
+    forPool: (pool: string) => withComponents(logger.child({ pool })),
+  });
 }
 
 /** `fields` with an error in them spelled out; the same object when there is none. */

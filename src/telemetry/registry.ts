@@ -54,8 +54,24 @@ export class MetricRegistry implements Instruments {
 
   /** Registrations whose client-chosen labels fell together as `other` are summed. */
   gauge(name: string, labels: Labels, read: () => number): () => void {
+    return this.#gauge(name, labels, read, '');
+  }
+
+  /**
+   * The same metrics for one of many parts of the process that do not know of each other: where two of them register a
+   * gauge with the same labels, it shows their sum.
+   */
+  forPart(part: string): Instruments {
+    return {
+      counter: (name, labels) => this.counter(name, labels),
+      histogram: (name, labels) => this.histogram(name, labels),
+      gauge: (name, labels, read) => this.#gauge(name, labels, read, part),
+    };
+  }
+
+  #gauge(name: string, labels: Labels, read: () => number, part: string): () => void {
     const family = this.#family(name, 'gauge');
-    const owner = seriesKey(valuesOf(family.metric, labels));
+    const owner = seriesKey([...valuesOf(family.metric, labels), part]);
     return family.gauge(this.#bounded(family.metric, labels), owner, read);
   }
 

@@ -170,6 +170,7 @@ export function context(name = 'p', endpoints: readonly Endpoint[] = []): TestCo
     log: new RecordingLog(),
     instruments: new RecordingInstruments(),
     endpoints: () => endpoints,
+    pools: 1,
     signal: new AbortController().signal,
   };
 }

@@ -16,6 +16,7 @@ export function exchangeOptions(options: Partial<ExchangeOptions> = {}): Exchang
     maxRequestBodyBytes: 64 << 20,
     messageTimeoutMs: 60_000,
     refusals: { format: 'auto', retryAfterSeconds: 1, noEndpointsRetryAfterSeconds: 5 },
+    poolHints: undefined,
     ...options,
   };
 }

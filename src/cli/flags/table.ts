@@ -34,11 +34,11 @@ const BODY_MODES = ['auto', 'none', 'streamed', 'buffered', 'buffered-partial', 
 export const FLAGS = [
   {
     name: 'pool-name',
-    key: 'poolName',
-    kind: 'text',
-    default: '',
+    key: 'poolNames',
+    kind: 'list',
+    default: [],
     section: 'Endpoints',
-    doc: 'Name of the InferencePool. With --endpoints or file discovery it only names the pool in logs and metrics.',
+    doc: 'Name of the InferencePool, or namespace/name; repeatable for many pools. With --endpoints or file discovery it only names the pool in logs and metrics.',
   },
   {
     name: 'pool-namespace',
@@ -47,7 +47,15 @@ export const FLAGS = [
     default: 'default',
     env: 'NAMESPACE',
     section: 'Endpoints',
-    doc: 'Namespace of the pool.',
+    doc: 'Namespace of pools that are named without one.',
+  },
+  {
+    name: 'pool-header',
+    key: 'poolHeader',
+    kind: 'text',
+    default: '',
+    section: 'Endpoints',
+    doc: 'With many pools: request header that names the pool where metadata and attributes do not; removed from requests. Not for a header that clients can set.',
   },
   {
     name: 'pool-group',

@@ -1,5 +1,5 @@
 import { cipherList, tlsVersion } from '../../extproc/tls-names.ts';
-import { hostPort } from '../../framework/endpoint.ts';
+import { hostPort, parseHostPort } from '../../framework/endpoint.ts';
 import { ConfigurationError } from '../../framework/errors.ts';
 import { parseDuration, parseQuantity } from '../../framework/schema.ts';
 
@@ -150,16 +150,11 @@ function sizeValue(text: string, { min = 0 }: Bounds): number {
 function endpointsValue(given: readonly string[]): readonly EndpointAddress[] {
   const byText = new Map<string, EndpointAddress>();
   for (const item of items(given)) {
-    const bracketed = /^\[([^\]]+)\]:(\d+)$/.exec(item);
-    const plain = /^([^:[\]\s/]+):(\d+)$/.exec(item);
-    const [, host = '', digits = ''] = bracketed ?? plain ?? [];
-    const port = Number(digits);
-    if (host === '' || port < 1 || port > MAX_PORT) {
+    const address = parseHostPort(item);
+    if (address === undefined) {
       throw new FlagValueError(`"${item}" is no host:port (IPv6 in brackets, port 1 to ${MAX_PORT})`);
     }
-    if (bracketed !== null && !host.includes(':'))
-      throw new FlagValueError(`"${item}": brackets are for IPv6`);
-    byText.set(hostPort(host, port), { host, port });
+    byText.set(hostPort(address.host, address.port), address);
   }
   return [...byText.values()];
 }

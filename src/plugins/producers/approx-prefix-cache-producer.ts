@@ -18,6 +18,7 @@ import { TOKENIZED_PROMPT } from '../attributes/tokenized-prompt.ts';
 import { BlockSize } from './approx-prefix-cache-producer/block-size.ts';
 import {
   capacityBlocks,
+  indexBytes,
   MIN_BLOCK_SIZE_TOKENS,
   maxBlocks,
   type Params,
@@ -81,7 +82,7 @@ class ApproxPrefixCacheProducer
     this.#key = prefixMatchKey(context.name);
     this.#stateKey = new AttributeKey('PrefixBlocks', context.name);
     this.#blockSize = new BlockSize(config, context.clock);
-    this.#index = new BlockIndex(indexSize(config.indexMemory), context.rng);
+    this.#index = new BlockIndex(indexSize(indexBytes(config, context.pools)), context.rng);
     const labels = { plugin_name: context.name, plugin_type: context.type };
     this.#hitRatio = context.instruments.histogram('prefix_indexer_hit_ratio', labels);
     this.#hitBytes = context.instruments.histogram('prefix_indexer_hit_bytes', labels);

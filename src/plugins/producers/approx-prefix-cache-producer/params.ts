@@ -6,6 +6,8 @@ export const MIN_BLOCK_SIZE_TOKENS = 64;
 /** The reference's defaults. */
 const DEFAULT_BLOCK_SIZE_TOKENS = 16;
 const DEFAULT_CAPACITY_BLOCKS = 31_250;
+const DEFAULT_INDEX_BYTES = 128 * 1024 * 1024;
+const LEAST_INDEX_BYTES = 4 * 1024 * 1024;
 
 /** Parameters of `approx-prefix-cache-producer`. */
 export const params = z
@@ -36,8 +38,10 @@ export const params = z
         'Blocks remembered per endpoint, whatever the model server reports; set it where an engine caches beyond the accelerator. Without it: what the server reports, else 31250.',
       ),
     indexMemory: quantity()
-      .default(134_217_728)
-      .describe('Bytes of the index. Fixed at start; when it is full, the fullest endpoint forgets first.'),
+      .optional()
+      .describe(
+        'Bytes of the index of one pool; 128Mi when absent, divided by the number of pools in the process, but not less than 4Mi. Fixed at start; when it is full, the fullest endpoint forgets first.',
+      ),
   })
   .refine((value) => value.autoTune || value.blockSizeTokens > 0 || value.blockSize > 0, {
     path: ['blockSizeTokens'],
@@ -47,7 +51,7 @@ export const params = z
     (value) => value.maxPrefixTokensToMatch === 0 || value.maxPrefixTokensToMatch >= smallestBlock(value),
     { path: ['maxPrefixTokensToMatch'], message: 'is less than one block, so nothing would ever match' },
   )
-  .refine((value) => value.indexMemory >= 4 * 1024 * 1024, {
+  .refine((value) => (value.indexMemory ?? LEAST_INDEX_BYTES) >= LEAST_INDEX_BYTES, {
     path: ['indexMemory'],
     message: 'must be at least 4Mi',
   });
@@ -72,6 +76,11 @@ export function configuredBlockSize(value: BlockSizes): number {
 export function raisesBlockSize({ blockSizeTokens }: BlockSizes): boolean {
   const isDefault = blockSizeTokens === DEFAULT_BLOCK_SIZE_TOKENS;
   return blockSizeTokens > 0 && blockSizeTokens < MIN_BLOCK_SIZE_TOKENS && !isDefault;
+}
+
+/** Bytes of the index of one of `pools` pools. */
+export function indexBytes({ indexMemory }: Pick<Params, 'indexMemory'>, pools: number): number {
+  return indexMemory ?? Math.max(LEAST_INDEX_BYTES, Math.floor(DEFAULT_INDEX_BYTES / pools));
 }
 
 function smallestBlock(value: BlockSizes): number {
