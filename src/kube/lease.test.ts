@@ -121,13 +121,17 @@ test('a leader that is cut off stands down within ten seconds, and the other tak
   expect([a.isLeader, b.isLeader]).toEqual([false, false]);
   await clock.advanceAsync(10_000, 100);
   expect([a.isLeader, b.isLeader]).toEqual([false, true]);
-  expect(await a.outcome).toBe('lost');
   expect(spec(server)).toMatchObject({ holderIdentity: 'bb', leaseTransitions: 1 });
-  expect(a.messages('error')).toEqual(['leadership lost']);
-  expect(a.messages('warn')).toEqual([
-    'the lease of the leader cannot be read or written',
-    'events about the leader cannot be written',
+  // It cannot know; it learns that it has lost when it can read again.
+  expect(a.ended).toBe('');
+  a.fate = () => AT_ONCE;
+  await clock.advanceAsync(3000, 100);
+  expect(await a.outcome).toBe('lost');
+  expect(a.messages('error')).toEqual([
+    'not the leader any more: the lease was not renewed in time',
+    'leadership lost',
   ]);
+  expect(a.messages('warn')).toEqual(['the lease of the leader cannot be read or written']);
 });
 
 test('calls that hang count as failures: three of them fit before the deadline', async () => {
@@ -140,8 +144,21 @@ test('calls that hang count as failures: three of them fit before the deadline',
   await clock.advanceAsync(10_100, 100);
   expect(a.isLeader).toBe(false);
   expect(tries).toBeGreaterThanOrEqual(2);
-  await clock.advanceAsync(3000, 100); // the event about it hangs too and is given up
-  expect(await a.outcome).toBe('lost');
+});
+
+test('when nobody can reach the lease nobody leads, and one does soon after the return', async () => {
+  const { clock, a, b } = await world('a', 'bb');
+  a.fate = () => BROKEN;
+  b.fate = () => BROKEN;
+  await clock.advanceAsync(60_000, 100);
+  expect([a.isLeader, b.isLeader, a.ended, b.ended]).toEqual([false, false, '', '']);
+  a.fate = () => AT_ONCE;
+  await clock.advanceAsync(3000, 100);
+  b.fate = () => AT_ONCE;
+  await clock.advanceAsync(60_000, 100);
+  expect([a.isLeader, b.isLeader, a.ended]).toEqual([true, false, '']);
+  expect(a.messages('error')).toEqual(['not the leader any more: the lease was not renewed in time']);
+  expect(a.messages('info')).toContain('leads again, nobody else did meanwhile');
 });
 
 test('a short outage changes nothing and is logged once', async () => {

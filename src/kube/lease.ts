@@ -32,7 +32,7 @@ export interface LeaderElectionOptions {
 
 const LEASES: Resource = { group: 'coordination.k8s.io', version: 'v1', plural: 'leases' };
 
-/** Without a renewal for this long the leader stands down; others wait for the whole lease, five seconds more. */
+/** Without a renewal for this long nobody leads; others wait for the whole lease, five seconds more. */
 const RENEW_DEADLINE_MS = 10_000;
 /** Time between two looks at the lease, of the leader and of the others; varied by a fifth each way. */
 const RETRY_PERIOD_MS = 2000;
@@ -81,9 +81,10 @@ export class LeaderElection {
   }
 
   /**
-   * Takes part until `signal` aborts, which gives up the lease and resolves with `released`, or until leadership is
-   * lost: then others may lead, and what this process knows of requests in flight is of no use any more; it should end.
-   * Never rejects. To be called once. The metric is 0 from the end on, while the process answers what is open.
+   * Takes part until `signal` aborts, which gives up the lease and resolves with `released`, or until another leads:
+   * then what this process knows of requests in flight is of no use any more; it should end. A leader that cannot reach
+   * the lease in time leads no more, but stays: when nobody can reach it, nobody else leads. Never rejects. To be called
+   * once. The metric is 0 from the end on, while the process answers what is open.
    */
   async run(signal: AbortSignal): Promise<'released' | 'lost'> {
     const { log, name, identity, instruments } = this.#options;
@@ -117,12 +118,19 @@ export class LeaderElection {
   }
 
   async #keep(signal: AbortSignal): Promise<'released' | 'lost'> {
+    const { log, name, identity } = this.#options;
+    let isInTime = true;
     while (!signal.aborted) {
-      await this.#pause(this.#leftMs(), signal);
-      if (!signal.aborted && this.isLeader) {
-        await this.#attempt(Math.min(ATTEMPT_LIMIT_MS, this.#leftMs()), signal);
-      }
-      if (!signal.aborted && !this.isLeader) return 'lost';
+      await this.#pause(isInTime ? this.#leftMs() : Number.POSITIVE_INFINITY, signal);
+      if (signal.aborted) break;
+      const limitMs = isInTime ? Math.min(ATTEMPT_LIMIT_MS, this.#leftMs()) : ATTEMPT_LIMIT_MS;
+      if (limitMs > 0) await this.#attempt(limitMs, signal);
+      if (signal.aborted) break;
+      if (this.#isTaken()) return 'lost';
+      if (this.isLeader === isInTime) continue;
+      isInTime = this.isLeader;
+      if (isInTime) log.info({ lease: name, identity }, 'leads again, nobody else did meanwhile');
+      else log.error({ lease: name, identity }, 'not the leader any more: the lease was not renewed in time');
     }
     return 'released';
   }

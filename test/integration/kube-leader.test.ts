@@ -64,15 +64,16 @@ test('over the wire: one leads, stops, and the other follows within three second
   await eventually(() => expect(b.election.isLeader).toBe(true), 3000 / SPEED + 500);
 });
 
-test('an API server that is gone for longer than ten seconds ends leadership; the other leads when it is back', async () => {
+test('while the API server is gone for longer than ten seconds nobody leads; one of the two when it is back', async () => {
   await using server = await KubeApiServer.start([LEASES, EVENTS]);
   await using a = await startReplica(server, 'a');
   await eventually(() => expect(a.election.isLeader).toBe(true));
   await using b = await startReplica(server, 'b');
   await server.suspend();
-  expect(await a.outcome).toBe('lost');
-  expect([a.election.isLeader, b.election.isLeader]).toEqual([false, false]);
+  await eventually(() => expect(a.election.isLeader).toBe(false), 10_000);
+  expect(b.election.isLeader).toBe(false);
   await server.resume();
-  await eventually(() => expect(b.election.isLeader).toBe(true), 10_000);
-  expect(holder(server)).toBe('b');
+  await eventually(() => expect([a, b].filter(({ election }) => election.isLeader)).toHaveLength(1), 10_000);
+  expect(holder(server)).toBe(a.election.isLeader ? 'a' : 'b');
+  if (b.election.isLeader) expect(await a.outcome).toBe('lost');
 });
