@@ -8,6 +8,7 @@ import type { KubeObject } from '../../src/kube/objects.ts';
 import { POD_RESOURCE } from '../../src/kube/pods.ts';
 import { POOL_RESOURCES } from '../../src/kube/pool-spec.ts';
 import { PoolWatcher, type PoolWatcherOptions } from '../../src/kube/pool-watcher.ts';
+import { SharedWatches } from '../../src/kube/shared-watches.ts';
 import { SeededRng } from '../../src/util/rng.ts';
 import { RecordingLog } from './builders.ts';
 import { FakeClock } from './fake-clock.ts';
@@ -33,6 +34,8 @@ export interface WatchedPoolOptions {
   readonly api?: MemoryKubeApi;
   /** The InferencePool `pool` by default. */
   readonly source?: PoolWatcherOptions['source'];
+  /** With watches that other pools could share. */
+  readonly isShared?: boolean;
 }
 
 /** A pool watcher in namespace `default` with an API server without a wire, and what it told. */
@@ -43,9 +46,10 @@ export function watchedPool(options: WatchedPoolOptions = {}) {
   const written: string[][] = [];
   let objectives: Objectives = new Map();
   const rewrites = new ModelRewrites();
+  const services = { api, namespace: 'default', clock, rng: new SeededRng(1), log };
   const watcher = new PoolWatcher({
-    api,
-    namespace: 'default',
+    ...services,
+    shared: options.isShared === true ? new SharedWatches(services) : undefined,
     source: options.source ?? { kind: 'pool', name: 'pool', group: 'inference.networking.k8s.io' },
     writer: {
       replaceAll: (endpoints: readonly EndpointMetadata[]) => {
@@ -56,9 +60,6 @@ export function watchedPool(options: WatchedPoolOptions = {}) {
       },
     },
     rewrites,
-    clock,
-    rng: new SeededRng(1),
-    log,
   });
   const abort = new AbortController();
   return {
