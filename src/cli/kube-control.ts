@@ -4,6 +4,7 @@ import type { HealthInputs } from '../extproc/health.ts';
 import type { PoolWriter } from '../framework/discovery.ts';
 import type { Instruments } from '../framework/instruments.ts';
 import type { RewriteSink } from '../framework/model-rewrites.ts';
+import type { Pipeline } from '../framework/pipeline.ts';
 import { type KubeClient, loadKubeApi } from '../kube/client.ts';
 import { LeaderElection, leaseName } from '../kube/lease.ts';
 import { selectorPool } from '../kube/pool-spec.ts';
@@ -15,7 +16,6 @@ import { type Clock, sleep } from '../util/clock.ts';
 import { type Rng, randomSeed, SeededRng } from '../util/rng.ts';
 import type { ServeOptions } from './flags.ts';
 import { isInKubernetes, type PoolPlan } from './pool-plans.ts';
-import type { RunningPool } from './pool-set.ts';
 
 /** What is needed to work in a cluster. */
 export interface KubeInputs {
@@ -27,6 +27,12 @@ export interface KubeInputs {
   readonly pools: readonly PoolPlan[];
   /** Replicas that do not lead know the pool too (feature gate `haPopulateNonLeaderDatastore`). */
   readonly followersDiscover: boolean;
+}
+
+/** A pool that runs, and what reads its requests. */
+export interface ReadablePool {
+  readonly plan: PoolPlan;
+  readonly runtime: { readonly pipeline: Pick<Pipeline, 'parsers'> };
 }
 
 /** Longest wait for the pool before the ports open: probes must be answered, also while the API server is away. */
@@ -123,7 +129,7 @@ export class KubeControl implements AsyncDisposable {
    * As of now, but for the plugins. Of many pools those count that work: one that is gone, cannot be followed, or speaks
    * what no parser of it understands keeps no request of another from being served.
    */
-  health(running: readonly RunningPool[]): Omit<HealthInputs, 'arePluginsReady'> {
+  health(running: readonly ReadablePool[]): Omit<HealthInputs, 'arePluginsReady'> {
     const live = running.filter(({ plan }) => this.#isLive(plan));
     return {
       isLive: live.length > 0,
@@ -142,7 +148,7 @@ export class KubeControl implements AsyncDisposable {
     return watcher?.isPoolKnown === true && watcher.hasSyncedPods;
   }
 
-  #isUnderstood({ plan, runtime }: RunningPool): boolean {
+  #isUnderstood({ plan, runtime }: ReadablePool): boolean {
     const protocol = this.#watchers.get(plan)?.appProtocol;
     if (protocol === undefined) return true;
     return runtime.pipeline.parsers.every(
