@@ -20,6 +20,8 @@ export type HeaderInput = Readonly<Record<string, string>> | readonly (readonly 
 export interface MessageOptions {
   readonly endOfStream?: boolean;
   readonly metadata?: Metadata;
+  /** Attributes of the request, as Envoy sends those that `request_attributes` names. */
+  readonly attributes?: Readonly<Record<string, string>>;
   /** Only on the first message. */
   readonly config?: ProtocolConfiguration;
   readonly observabilityMode?: boolean;
@@ -286,9 +288,16 @@ function httpBody(
 function around(options: MessageOptions): ProcessingRequest {
   return {
     ...(options.metadata !== undefined && { metadataContext: options.metadata }),
+    ...(options.attributes !== undefined && { attributes: attributesOf(options.attributes) }),
     ...(options.config !== undefined && { protocolConfig: options.config }),
     ...(options.observabilityMode === true && { observabilityMode: true }),
   };
+}
+
+/** Below the filter's name, as Envoy sends them. */
+function attributesOf(values: Readonly<Record<string, string>>): ProcessingRequest['attributes'] & object {
+  const fields = Object.entries(values).map(([name, stringValue]) => [name, { stringValue }] as const);
+  return { 'envoy.filters.http.ext_proc': { fields: Object.fromEntries(fields) } };
 }
 
 function* chunksOf(body: Buffer | undefined, chunkBytes = 16_384): Generator<[Buffer, boolean]> {

@@ -28,6 +28,7 @@ export interface PickerProcessOptions {
 
 /** One row of `/debug/endpoints`. */
 export interface EndpointRow {
+  readonly pool: string;
   readonly id: string;
   readonly address: string;
   readonly isFresh: boolean;
