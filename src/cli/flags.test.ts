@@ -183,6 +183,16 @@ test.each([
     want: ['either --pool-name or --endpoint-selector must be set, got both'],
   },
   {
+    name: 'a pool with two namespaces',
+    argv: ['--pool-name=a/b/c'],
+    want: ['invalid --pool-name "a/b/c": want name or namespace/name'],
+  },
+  {
+    name: 'a pool header that is none',
+    argv: ['--pool-header=:path'],
+    want: ['invalid --pool-header ":path": want the name of a header'],
+  },
+  {
     name: 'a selector without ports',
     argv: ['--endpoint-selector=app=a'],
     want: ['--endpoint-target-ports: got 0 ports, want 1 to 8 with --endpoint-selector'],
@@ -388,6 +398,41 @@ describe("KServe's argument list", () => {
     expect(problems.filter((problem) => problem.severity === 'error')).toEqual([]);
     expect(document?.plugins.map((plugin) => plugin.definition.type)).toContain('queue-scorer');
   });
+});
+
+test.each([
+  { argv: ['--pool-name=p'], want: { poolNames: ['p'], poolName: 'p', poolNamespace: 'default' } },
+  { argv: ['--pool-name=n/p'], want: { poolNames: ['n/p'], poolName: 'p', poolNamespace: 'n' } },
+  { argv: ['--pool-name=p', '--pool-name=p'], want: { poolNames: ['p'], poolName: 'p' } },
+  { argv: ['--pool-name='], want: { poolNames: [], poolName: '' } },
+  {
+    argv: ['--pool-name=p', '--pool-name', 'n/q', '--pool-namespace=m'],
+    want: { poolNames: ['p', 'n/q'], poolName: '', poolNamespace: 'm' },
+  },
+])('pools are named once, or many of them: $argv', ({ argv, want }) => {
+  const { options, errors } = parse(...argv);
+  expect(errors).toEqual([]);
+  expect(options).toMatchObject(want);
+});
+
+test.each([
+  {
+    argv: ['--pool-name=a', '--pool-name=b', '--endpoints=a:1'],
+    declared: 0,
+    want: '--endpoints is for one pool',
+  },
+  { argv: ['--endpoints=a:1'], declared: 2, want: '--endpoints is for one pool' },
+  {
+    argv: ['--endpoint-selector=a', '--endpoint-target-ports=1'],
+    declared: 1,
+    want: 'both --endpoint-selector',
+  },
+  { argv: [], declared: 2, want: undefined },
+  { argv: ['--pool-name=a'], declared: 2, want: undefined },
+])('endpoints of many pools: $argv, $declared declared', ({ argv, declared, want }) => {
+  const [error] = endpointErrors(parse(...argv).options, false, declared);
+  if (want === undefined) expect(error).toBeUndefined();
+  else expect(error).toContain(want);
 });
 
 test.each([

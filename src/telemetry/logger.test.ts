@@ -94,3 +94,17 @@ test.each([
 ])('an unknown value is a configuration error: %o', (options) => {
   expect(() => setUp(options)).toThrow(ConfigurationError);
 });
+
+test('lines of a pool say which, those of its components too', () => {
+  const { log, lines } = setUp();
+  const pool = log.forPool('n/a');
+  pool.warn({}, 'x');
+  pool.component('data').warn({ count: 1 }, 'y');
+  log.warn({}, 'z');
+  expect(lines.map((line) => JSON.parse(line) as object)).toMatchObject([
+    { pool: 'n/a', msg: 'x' },
+    { pool: 'n/a', logger: 'data', count: 1, msg: 'y' },
+    { msg: 'z' },
+  ]);
+  expect(lines[2]).not.toContain('pool');
+});

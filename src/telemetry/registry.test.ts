@@ -264,3 +264,25 @@ test('a deprecated twin holds as many observations as its canonical metric', () 
     ),
   );
 });
+
+test('parts that do not know of each other: counters are the same, gauges are summed, and leave alone', () => {
+  const metrics = registry();
+  const [a, b] = [metrics.forPart('a'), metrics.forPart('b')];
+  a.counter('request_total', FLOW).value += 1;
+  b.counter('request_total', FLOW).value += 2;
+  const labels = { plugin_name: 'p', plugin_type: 't' };
+  const size = () =>
+    page(metrics)
+      .split('\n')
+      .find((line) => line.startsWith('llm_d_epp_prefix_indexer_size{'))
+      ?.split(' ')
+      .at(-1);
+  const remove = a.gauge('prefix_indexer_size', labels, () => 10);
+  b.gauge('prefix_indexer_size', labels, () => 5);
+  expect(size()).toBe('15');
+  b.gauge('prefix_indexer_size', labels, () => 6);
+  expect(size()).toBe('16');
+  remove();
+  expect(size()).toBe('6');
+  expect(metrics.counter('request_total', FLOW).value).toBe(3);
+});

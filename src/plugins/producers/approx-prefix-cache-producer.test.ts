@@ -425,3 +425,16 @@ test('approx-prefix-cache-producer: a longer prompt never matches less of what w
     { numRuns: 30 },
   );
 });
+
+test.each([
+  { raw: {}, pools: 1, want: 128 },
+  { raw: {}, pools: 4, want: 32 },
+  { raw: {}, pools: 500, want: 4 },
+  { raw: { indexMemory: '64Mi' }, pools: 500, want: 64 },
+])('the index of each of $pools pools has its share of memory: $want MiB', ({ raw, pools, want }) => {
+  const config = approxPrefixCacheProducer.params.parse(raw);
+  const plugin = approxPrefixCacheProducer.create(config, { ...context(), pools });
+  const { memoryBytes } = plugin.dumpState() as { memoryBytes: number };
+  expect(memoryBytes / 2 ** 20).toBeLessThan(1.05 * want);
+  expect(memoryBytes / 2 ** 20).toBeGreaterThan(0.7 * want);
+});
