@@ -7,12 +7,20 @@ export interface TcpProxy extends AsyncDisposable {
   readonly address: string;
   /** Breaks every connection off. */
   cut(): void;
+  /** The same, and for every connection to come until `unblock`. */
+  block(): void;
+  unblock(): void;
 }
 
 /** Passes bytes between a free port of loopback and `port`. */
 export async function startTcpProxy(port: number): Promise<TcpProxy> {
   const sockets = new Set<Socket>();
+  let isBlocked = false;
   const server = createServer((near) => {
+    if (isBlocked) {
+      near.destroy();
+      return;
+    }
     const far = connect(port, '127.0.0.1');
     for (const socket of [near, far]) {
       sockets.add(socket);
@@ -34,9 +42,15 @@ export async function startTcpProxy(port: number): Promise<TcpProxy> {
   return {
     address: `127.0.0.1:${(server.address() as AddressInfo).port}`, // it listens on TCP
     cut,
+    block() {
+      isBlocked = true;
+      cut();
+    },
+    unblock() {
+      isBlocked = false;
+    },
     async [Symbol.asyncDispose]() {
       cut();
-      if (!server.listening) return;
       server.close();
       await once(server, 'close');
     },
