@@ -21,8 +21,8 @@ interface Setup {
   readonly plugin: ReturnType<typeof approxPrefixCacheProducer.create>;
 }
 
-function setup(raw: object = {}, endpoints: readonly Endpoint[] = pool): Setup {
-  const ctx = context('approx-prefix-cache-producer', endpoints);
+function setup(raw: object = {}, endpoints: readonly Endpoint[] = pool, pools = 1): Setup {
+  const ctx = { ...context('approx-prefix-cache-producer', endpoints), pools };
   return { ctx, plugin: approxPrefixCacheProducer.create(approxPrefixCacheProducer.params.parse(raw), ctx) };
 }
 
@@ -432,9 +432,23 @@ test.each([
   { raw: {}, pools: 500, want: 4 },
   { raw: { indexMemory: '64Mi' }, pools: 500, want: 64 },
 ])('the index of each of $pools pools has its share of memory: $want MiB', ({ raw, pools, want }) => {
-  const config = approxPrefixCacheProducer.params.parse(raw);
-  const plugin = approxPrefixCacheProducer.create(config, { ...context(), pools });
-  const { memoryBytes } = plugin.dumpState() as { memoryBytes: number };
+  const given = setup(raw, pool, pools);
+  ask(given, [prompt([1])]);
+  const { memoryBytes } = given.plugin.dumpState() as { memoryBytes: number };
   expect(memoryBytes / 2 ** 20).toBeLessThan(1.05 * want);
   expect(memoryBytes / 2 ** 20).toBeGreaterThan(0.7 * want);
+});
+
+test('of many pools each takes memory with its first prompt, and knows the endpoints of then', () => {
+  const given = setup({}, pool.slice(0, 2), 100);
+  const { plugin } = given;
+  const [first, second, third] = pool as [Endpoint, Endpoint, Endpoint];
+  plugin.endpointRemoved(first);
+  plugin.endpointAdded(third);
+  expect(plugin.dumpState()).toMatchObject({ memoryBytes: 0, entries: 0, totalPods: 2 });
+  send(given, ask(given, [prompt([1, 2])]), first);
+  send(given, ask(given, [prompt([1, 2])]), second);
+  send(given, ask(given, [prompt([1])]), third);
+  expect(counts(ask(given, [prompt([1, 2])]))).toEqual([0, 2, 1]);
+  expect(plugin.dumpState()).toMatchObject({ entries: 3 });
 });

@@ -66,7 +66,8 @@ class ApproxPrefixCacheProducer
   readonly #stateKey: AttributeKey<RequestState>;
   readonly #hasher = new PromptHasher();
   readonly #blockSize: BlockSize;
-  readonly #index: BlockIndex;
+  /** Of many pools most may never see a prompt, so each has its index from the first one on. */
+  #lateIndex: BlockIndex | undefined = undefined;
   readonly #hitRatio: HistogramCell;
   readonly #hitBytes: HistogramCell;
   /** Endpoints in the index, by slot. */
@@ -82,11 +83,11 @@ class ApproxPrefixCacheProducer
     this.#key = prefixMatchKey(context.name);
     this.#stateKey = new AttributeKey('PrefixBlocks', context.name);
     this.#blockSize = new BlockSize(config, context.clock);
-    this.#index = new BlockIndex(indexSize(indexBytes(config, context.pools)), context.rng);
+    if (context.pools === 1) this.#lateIndex = this.#createIndex();
     const labels = { plugin_name: context.name, plugin_type: context.type };
     this.#hitRatio = context.instruments.histogram('prefix_indexer_hit_ratio', labels);
     this.#hitBytes = context.instruments.histogram('prefix_indexer_hit_bytes', labels);
-    context.instruments.gauge('prefix_indexer_size', labels, () => this.#index.entryCount);
+    context.instruments.gauge('prefix_indexer_size', labels, () => this.#lateIndex?.entryCount ?? 0);
     for (const endpoint of context.endpoints()) this.endpointAdded(endpoint);
   }
 
@@ -143,42 +144,61 @@ class ApproxPrefixCacheProducer
   endpointAdded(endpoint: Endpoint): void {
     const { slot } = endpoint;
     if (this.#present[slot] === endpoint) return;
-    if (this.#present[slot] !== undefined) this.#index.removeEndpoint(slot);
+    if (this.#present[slot] !== undefined) this.#lateIndex?.removeEndpoint(slot);
     while (this.#present.length <= slot) this.#present.push(undefined);
     this.#present[slot] = endpoint;
     this.#gone.delete(endpoint);
-    if (this.#index.addEndpoint(slot, this.#capacity(endpoint)) || this.#isFull) return;
-    this.#isFull = true;
-    this.#context.log.warn(
-      { limit: MAX_ENDPOINTS },
-      'more endpoints than the prefix index takes, the rest count as cold',
-    );
+    if (this.#lateIndex !== undefined) this.#enter(this.#lateIndex, endpoint);
   }
 
   endpointRemoved(endpoint: Endpoint): void {
     this.#gone.add(endpoint);
     if (this.#present[endpoint.slot] !== endpoint) return;
     this.#present[endpoint.slot] = undefined;
-    this.#index.removeEndpoint(endpoint.slot);
+    if (this.#lateIndex === undefined) return;
+    this.#lateIndex.removeEndpoint(endpoint.slot);
     if (this.#isSweeping) return;
     this.#isSweeping = true;
     this.#sweepLater();
   }
 
   dumpState(): unknown {
+    const index = this.#lateIndex;
     const pods = this.#present
       .filter((endpoint) => endpoint !== undefined)
-      .map(({ id, slot }) => ({ pod: id, blocks: this.#index.heldBy(slot) }))
+      .map(({ id, slot }) => ({ pod: id, blocks: index?.heldBy(slot) ?? 0 }))
       .sort((a, b) => b.blocks - a.blocks || (a.pod < b.pod ? -1 : 1));
     return {
       pods: pods.slice(0, DUMPED_ENDPOINTS),
       totalPods: pods.length,
       maxPods: DUMPED_ENDPOINTS,
       blockSizeTokens: this.#blockSize.of(this.#context.endpoints()),
-      blocks: this.#index.blockCount,
-      entries: this.#index.entryCount,
-      memoryBytes: this.#index.sizeBytes,
+      blocks: index?.blockCount ?? 0,
+      entries: index?.entryCount ?? 0,
+      memoryBytes: index?.sizeBytes ?? 0,
     };
+  }
+
+  get #index(): BlockIndex {
+    if (this.#lateIndex !== undefined) return this.#lateIndex;
+    const index = this.#createIndex();
+    for (const endpoint of this.#present) if (endpoint !== undefined) this.#enter(index, endpoint);
+    this.#lateIndex = index;
+    return index;
+  }
+
+  #createIndex(): BlockIndex {
+    const { pools, rng } = this.#context;
+    return new BlockIndex(indexSize(indexBytes(this.#config, pools)), rng);
+  }
+
+  #enter(index: BlockIndex, endpoint: Endpoint): void {
+    if (index.addEndpoint(endpoint.slot, this.#capacity(endpoint)) || this.#isFull) return;
+    this.#isFull = true;
+    this.#context.log.warn(
+      { limit: MAX_ENDPOINTS },
+      'more endpoints than the prefix index takes, the rest count as cold',
+    );
   }
 
   #observe(request: InferenceRequest, primary: Endpoint): void {
