@@ -27,6 +27,11 @@ declare const WebAssembly: {
 
 let kernel: Kernel | undefined;
 
+function sharedKernel(): Kernel {
+  kernel ??= instantiate();
+  return kernel;
+}
+
 function instantiate(): Kernel {
   const { exports } = new WebAssembly.Instance(new WebAssembly.Module(assemble(XXH64_PROGRAM)));
   return exports as Kernel; // XXH64_PROGRAM declares exactly these
@@ -42,7 +47,7 @@ const TEXT_UNITS = Math.floor((INPUT_BYTES - 32) / 3);
  * All objects share one module: what a call leaves in fields is valid until the next call of any of them.
  */
 export class Xxh64 {
-  readonly #kernel = (kernel ??= instantiate());
+  readonly #kernel = sharedKernel();
   readonly #input: Buffer;
   readonly #hashes: Uint32Array;
   readonly #link: Uint32Array;

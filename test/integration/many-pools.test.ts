@@ -103,12 +103,9 @@ test('each request goes to the pool that the gateway names', async () => {
 test('a request for no pool is refused in the shape of its API, and says why', async () => {
   await using pools = await startPools();
   const refused = await pools.route(poolNamed('c'));
-  expect(JSON.parse(Buffer.from(refused.immediate?.body ?? '').toString())).toMatchObject({
-    error: {
-      type: 'not_found_error',
-      message: expect.stringMatching(/got metadata llm-d\.ai\/inference-pool "c", want a pool named by/),
-    },
-  });
+  const text = Buffer.from(refused.immediate?.body ?? '').toString();
+  expect(JSON.parse(text)).toMatchObject({ error: { type: 'not_found_error', code: 'not_found' } });
+  expect(text).toContain('got metadata llm-d.ai/inference-pool \\"c\\", want a pool named by');
   const anthropic = await pools.route(poolNamed('c'), {}, '/v1/messages');
   expect(JSON.parse(Buffer.from(anthropic.immediate?.body ?? '').toString())).toMatchObject({
     type: 'error',
