@@ -9,6 +9,9 @@ const STEADY_WARM_UP_S = 0.7;
 /** After a client is gone, the server clears its streams away. */
 const CLEAR_MS = 300;
 
+/** Just enough for a picker to scrape at full pace: what it costs then is taken off a load that leaves it mostly idle. */
+const TRICKLE = { client: ['--prompt-bytes=1000', '--chunks=1', '--rate=5'], warmUpS: 1 };
+
 /** How long to measure. */
 export interface Effort {
   readonly durationS: number;
@@ -78,11 +81,16 @@ export async function measureRound(
 ): Promise<Round> {
   const { setup, effort } = options;
   await using server = await startSide(side, setup);
-  const saturated = await underLoad(server, setup, {
+  let saturated = await underLoad(server, setup, {
     client: row.client,
     warmUpS: row.warmUpS * effort.warmUp,
     durationS: effort.durationS,
   });
+  if (row.ratePerSecond !== undefined) {
+    await sleep(CLEAR_MS);
+    const trickle = await underLoad(server, setup, { ...TRICKLE, durationS: effort.steadyS });
+    saturated = without(saturated, trickle.serverCpuMs / trickle.seconds);
+  }
   if (!options.hasSteady) return { saturated, steady: undefined };
   await sleep(CLEAR_MS);
   const ratePerSecond = row.ratePerSecond ?? saturated.requestsPerSecond / 2;
@@ -98,6 +106,12 @@ export async function measureRound(
     },
   });
   return { saturated, steady: { ...steady, ratePerSecond, loopDelayMs } };
+}
+
+/** `load` less what the server spends anyway, in milliseconds a second. */
+function without(load: LoadResult, idleMsPerS: number): LoadResult {
+  const serverCpuMs = load.serverCpuMs - idleMsPerS * load.seconds;
+  return { ...load, serverCpuMs, cpuMsPerRequest: serverCpuMs / load.completed };
 }
 
 /** A client's load, and what to do as the measured time begins and ends. */

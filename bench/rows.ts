@@ -40,7 +40,7 @@ export const LOAD_ROWS: readonly LoadRow[] = [
   },
   {
     name: 'paced',
-    title: '1 kB prompt, 100 chunks out 20 ms apart, 150 requests/s',
+    title: '1 kB prompt, 100 chunks out 20 ms apart, 150 requests/s, scraping taken off',
     client: ['--prompt-bytes=1000', '--chunks=100', '--chunk-gap-ms=20', '--rate=150'],
     ratePerSecond: 150,
     warmUpS: 5,
