@@ -216,3 +216,18 @@ function inside(bytes: Buffer, field: readonly number[], depth: number): Buffer 
   const content = inside(bytes.subarray(start), field, depth - 1);
   return Buffer.concat([Buffer.from([tag, (content.length & 0x7f) | 0x80, content.length >> 7]), content]);
 }
+
+test.each([3, 3000])('what %i pools send beside a part is that of each, again and again', (pools) => {
+  const reader = new HotReader();
+  const messages = Array.from({ length: pools }, (_, i) => {
+    const fields = { 'xds.cluster_name': { stringValue: `pool-${i}` } };
+    return encodeRequest({ requestBody: { body: Buffer.from('x') }, attributes: { f: { fields } } });
+  });
+  for (let round = 0; round < 3; round += 1) {
+    for (const [i, bytes] of messages.entries()) {
+      expect(reader.read(bytes, 0, bytes.length)).toBe(true);
+      const field = reader.beside.attributes?.['f']?.fields?.['xds.cluster_name'];
+      if (field?.stringValue !== `pool-${i}`) expect.unreachable(`got ${field?.stringValue} for pool-${i}`);
+    }
+  }
+});

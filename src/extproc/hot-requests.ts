@@ -21,8 +21,10 @@ const LAST_ASCII = 0x7f;
 const NO_END = -1;
 /** What may accompany a part; with most messages nothing does. */
 const NOTHING: ProcessingRequest = {};
-/** Up to here what accompanies a part is compared with that of the part before. */
+/** Up to here what accompanies a part is compared with what accompanied earlier ones. */
 const MAX_REMEMBERED_BYTES = 512;
+/** Different ones that are remembered, about a kilobyte each; then all are forgotten. */
+const MAX_REMEMBERED = 1024;
 
 /**
  * Reads the messages that every exchange has — headers and body chunks — straight from their bytes. All others, and
@@ -47,6 +49,8 @@ export class HotReader {
   #at = 0;
   #lastBytes: Buffer = Buffer.alloc(0);
   #lastBeside = NOTHING;
+  /** By their bytes as text. A data plane with many pools sends as many different ones. */
+  readonly #remembered = new Map<string, ProcessingRequest>();
 
   /** Reads `bytes[start, end)`. False when the message is one for `decodeRequest`; throws as that does. */
   read(bytes: Buffer, start: number, end: number): boolean {
@@ -168,16 +172,26 @@ export class HotReader {
         return true;
       }
     }
-    const isRemembered = length <= MAX_REMEMBERED_BYTES;
-    const own = this.#bytes.subarray(start, end);
-    const rest = isRemembered ? Buffer.from(own) : own;
+    if (length > MAX_REMEMBERED_BYTES) return this.#decodeBeside(this.#bytes.subarray(start, end));
+    const text = this.#bytes.toString('latin1', start, end);
+    const known = this.#remembered.get(text);
+    if (known !== undefined) {
+      this.beside = known;
+      return true;
+    }
+    const rest = Buffer.from(this.#bytes.subarray(start, end));
+    if (!this.#decodeBeside(rest)) return false;
+    if (this.#remembered.size >= MAX_REMEMBERED) this.#remembered.clear();
+    this.#remembered.set(text, this.beside);
+    this.#lastBytes = rest;
+    this.#lastBeside = this.beside;
+    return true;
+  }
+
+  #decodeBeside(rest: Buffer): boolean {
     const message = decodeRequest(rest);
     if (hasPart(message)) return false; // a second part would win or merge: the codec knows
     this.beside = message;
-    if (isRemembered) {
-      this.#lastBytes = rest;
-      this.#lastBeside = message;
-    }
     return true;
   }
 
