@@ -8,7 +8,7 @@ import { freePorts } from '../support/free-port.ts';
 import { HealthClient } from '../support/health-client.ts';
 import { chatBody, send } from '../support/http-client.ts';
 import { hasKubeApiserver, KUBE_NOTE, startKubeApiserver } from '../support/kube-apiserver.ts';
-import { allowed, CRDS, KubeNamespace, shippedRules } from '../support/kube-namespace.ts';
+import { allowed, CRDS, KubeNamespace, POOL_LABELS, shippedRules } from '../support/kube-namespace.ts';
 import type { PickerProcess } from '../support/picker-process.ts';
 import type { RealKube } from '../support/real-kube.ts';
 import { startUpstream, type Upstream, type UpstreamHandler } from '../support/upstream.ts';
@@ -135,7 +135,8 @@ describe.skipIf(!hasEnvoy() || !hasKubeApiserver())(`in a cluster${ENVOY_NOTE}${
     await using cluster = await startCluster({ ports, args, handler: answerAsAsked });
     const { namespace, picker, envoy, servers } = cluster;
     if (isOlder) {
-      const spec = { selector: { app: 'model-server' }, targetPortNumber: port };
+      const extensionRef = { name: 'epp' };
+      const spec = { selector: POOL_LABELS, targetPortNumber: port, extensionRef };
       await namespace.create(`${poolGroup}/v1alpha2`, 'InferencePool', { name: 'pool', spec });
     } else await namespace.createPool(ports);
     await namespace.createPod({ name: 'a', podIP: '127.0.0.1' });

@@ -1,4 +1,3 @@
-import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { EndpointStore } from '../../src/data/store.ts';
 import { ModelRewrites } from '../../src/framework/model-rewrites.ts';
@@ -11,9 +10,9 @@ import { systemClock } from '../../src/util/clock.ts';
 import { SeededRng } from '../../src/util/rng.ts';
 import { RecordingLog } from '../support/builders.ts';
 import { hasKubeApiserver, KUBE_NOTE, startKubeApiserver } from '../support/kube-apiserver.ts';
+import { CRDS } from '../support/kube-namespace.ts';
 import type { RealKube } from '../support/real-kube.ts';
 
-const CRDS = fileURLToPath(new URL('../fixtures/crds', import.meta.url));
 const READ = ['get', 'list', 'watch'];
 
 /** All that a pool needs of the API server. */

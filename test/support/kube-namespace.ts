@@ -9,8 +9,9 @@ import { type Kubeconfig, writeKubeconfig } from './kubeconfig.ts';
 import { PickerProcess, type PickerProcessOptions } from './picker-process.ts';
 import type { PodTemplate, PolicyRule, RealKube } from './real-kube.ts';
 
-/** Folder of small CRDs of the kinds that a picker reads, in both groups. */
-export const CRDS = fileURLToPath(new URL('../fixtures/crds', import.meta.url));
+/** Folder of the CRDs of the kinds that a picker reads, in both groups; small ones of our own unless others are named. */
+export const CRDS =
+  process.env['EPP_TEST_CRDS'] || fileURLToPath(new URL('../fixtures/crds', import.meta.url));
 
 /** Of the pods of pool `pool`. */
 export const POOL_LABELS = { app: 'model-server' };
