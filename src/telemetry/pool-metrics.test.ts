@@ -39,6 +39,16 @@ test('one endpoint deviates by nothing', () => {
   expect(read('std_dev_queue_size')).toBe(0);
 });
 
+test('an endpoint that is seldom polled is stale when its next poll is late, not before', () => {
+  const one = endpoint();
+  one.scrapeIntervalMs = 4000;
+  const { state, clock } = setUp([one]);
+  clock.advance(5999);
+  expect(state('fresh')).toBe(1);
+  clock.advance(5001);
+  expect(state('stale')).toBe(1);
+});
+
 test('with no fresh endpoint only the count is shown', () => {
   const gone = endpoint({ updatedAtMs: 0 });
   gone.isReachable = false;

@@ -8,11 +8,14 @@ export interface PoolMetricsOptions {
   readonly poolName: string;
   /** `--refresh-prometheus-metrics-interval`: age at which the computed values are computed anew. */
   readonly refreshMs: number;
-  /** `--metrics-staleness-threshold`: age of a scrape at which an endpoint is left out. */
+  /** `--metrics-staleness-threshold`: age of a scrape at which an endpoint is left out, if another was due by then. */
   readonly stalenessMs: number;
   /** Pool members now. */
   endpoints(): readonly Endpoint[];
 }
+
+/** Intervals between two polls after which an endpoint is stale, where that is longer than the threshold. */
+const LATE_INTERVALS = 1.5;
 
 /** Values of one kind over the fresh endpoints; NaN, which hides the gauge, when there is none. */
 interface Spread {
@@ -81,8 +84,10 @@ export class PoolMetrics implements EndpointObserver {
     this.#removals.delete(endpoint);
   }
 
-  #isFresh(endpoint: Endpoint): boolean {
-    return this.#clock.nowMs() - endpoint.scraped.updatedAtMs <= this.#options.stalenessMs;
+  /** One that is polled less often, because nobody asks for it and there are thousands, is not stale for that. */
+  #isFresh({ scraped, scrapeIntervalMs }: Endpoint): boolean {
+    const limitMs = Math.max(this.#options.stalenessMs, LATE_INTERVALS * scrapeIntervalMs);
+    return this.#clock.nowMs() - scraped.updatedAtMs <= limitMs;
   }
 
   #current(): Summary {
