@@ -6,7 +6,7 @@ import { ConfigurationError } from '../framework/errors.ts';
 import type { ServeOptions } from './flags.ts';
 
 /**
- * The pool of `--endpoints`. A host name becomes its first address: Envoy takes only addresses as destination. Rejects
+ * The pool of listed endpoints. A host name becomes its first address: Envoy takes only addresses as destination. Rejects
  * with `ConfigurationError` for a name that has none.
  */
 export async function resolveEndpoints(
@@ -21,6 +21,6 @@ async function resolveAddress(metadata: EndpointMetadata): Promise<EndpointMetad
     const { address } = await lookup(metadata.address);
     return { ...metadata, address };
   } catch (cause) {
-    throw new ConfigurationError(`--endpoints: cannot resolve ${metadata.address}`, { cause });
+    throw new ConfigurationError(`cannot resolve endpoint ${metadata.address}`, { cause });
   }
 }

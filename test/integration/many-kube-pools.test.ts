@@ -1,21 +1,24 @@
 import { expect, test } from 'vitest';
+import type { Resource } from '../../src/kube/objects.ts';
 import { POD_RESOURCE } from '../../src/kube/pods.ts';
 import { ExtProcClient, metadata } from '../support/extproc-client.ts';
 import { HealthClient } from '../support/health-client.ts';
 import { KubeApiServer } from '../support/kube-api-server.ts';
 import { named, pod } from '../support/kube-objects.ts';
+import { collectionOf } from '../support/kube-store.ts';
 import { writeKubeconfig } from '../support/kubeconfig.ts';
 import { MetricsServer } from '../support/metrics-server.ts';
 import { PickerProcess } from '../support/picker-process.ts';
 import { OBJECTIVE, POOL, REWRITE } from '../support/watched-pool.ts';
 
+const LEASES: Resource = { group: 'coordination.k8s.io', version: 'v1', plural: 'leases' };
 const PAGE = 'vllm:num_requests_running 0\nvllm:num_requests_waiting 0\nvllm:kv_cache_usage_perc 0\n';
 const PLACES = ['lab/a', 'lab/b', 'shop/b'] as const;
 
 /** Pools `a` and `b` of namespace `lab`, `b` of `shop`, each with one pod, and a picker that serves them and two that are not there. */
-async function startCluster() {
+async function startCluster(...args: readonly string[]) {
   await using started = new AsyncDisposableStack();
-  const api = started.use(await KubeApiServer.start([POOL, OBJECTIVE, REWRITE, POD_RESOURCE]));
+  const api = started.use(await KubeApiServer.start([POOL, OBJECTIVE, REWRITE, POD_RESOURCE, LEASES]));
   const hosts = new Map<string, string>();
   for (const place of PLACES) {
     const server = started.use(new MetricsServer());
@@ -39,6 +42,7 @@ async function startCluster() {
         ...names.map((name) => `--pool-name=${name}`),
         '--pool-namespace=lab',
         '--metrics-endpoint-auth=false',
+        ...args,
       ],
       env: { KUBECONFIG: kubeconfig.path, POD_NAME: 'epp-5d4f-x2x4z' },
     }),
@@ -100,4 +104,12 @@ test('pools of two namespaces are followed by four watches in each, and each fai
   }
   await expect.poll(() => health.check('readiness'), { timeout: 30_000 }).toBe('NOT_SERVING');
   expect(await health.check('liveness')).toBe('SERVING');
+});
+
+test('the process leads for all its pools, by one lease with the name of the Deployment', async () => {
+  await using cluster = await startCluster('--ha-enable-leader-election');
+  const { api, health, route } = cluster;
+  await expect.poll(() => health.check('readiness'), { timeout: 10_000 }).toBe('SERVING');
+  expect(api.store.get(collectionOf(LEASES), 'lab', 'epp-lab-epp.llm-d.ai')).toBeDefined();
+  expect(await route('shop/b')).toBe('shop/b');
 });
