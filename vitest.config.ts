@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import { configDefaults, defineConfig } from 'vitest/config';
 
 /** What talks to the ext-proc port: proven on both transports. */
@@ -15,6 +16,8 @@ const SHARED = {
 
 export default defineConfig({
   test: {
+    // many tests wait more than they compute; the default is one less than there are cores
+    maxWorkers: Math.max(2, availableParallelism()),
     projects: [
       { test: { ...SHARED, name: 'main', include: ['src/**/*.test.ts', 'test/**/*.test.ts'] } },
       {
