@@ -7,8 +7,8 @@ const REMEMBERED = 64;
 /** The streams of one connection, and which of them wait for what. */
 export class StreamTable {
   readonly #streams = new IdTable<WireStream>();
-  /** Ended on this side and not on the peer's, the longest first. */
-  readonly #lingering = new Set<WireStream>();
+  /** Ended on this side and not on the peer's; under overload every refused call is for a moment. */
+  readonly #lingering = new IdTable<WireStream>();
   /** Kept back by the connection's window, the longest first. */
   readonly #blocked = new Set<WireStream>();
   /** Told to wait for the socket. */
@@ -32,7 +32,7 @@ export class StreamTable {
   /** False when it is not there. */
   delete(stream: WireStream): boolean {
     if (this.#streams.delete(stream.id) === undefined) return false;
-    this.#lingering.delete(stream);
+    this.#lingering.delete(stream.id);
     this.#blocked.delete(stream);
     this.#congested.delete(stream);
     this.#recent[this.#recentAt] = stream.id;
@@ -51,15 +51,13 @@ export class StreamTable {
   }
 
   linger(stream: WireStream): void {
-    this.#lingering.add(stream);
+    this.#lingering.set(stream.id, stream);
   }
 
-  /** Those that linger since before `sinceMs`. */
-  *overdue(sinceMs: number): Iterable<WireStream> {
-    for (const stream of this.#lingering) {
-      if (stream.lingersSinceMs > sinceMs) return;
-      yield stream;
-    }
+  /** Those that linger since `sinceMs` or before, the longest first. */
+  overdue(sinceMs: number): WireStream[] {
+    const overdue = this.#lingering.values().filter((stream) => stream.lingersSinceMs <= sinceMs);
+    return overdue.sort((a, b) => a.lingersSinceMs - b.lingersSinceMs);
   }
 
   block(stream: WireStream): void {
