@@ -1,22 +1,18 @@
 import type { Socket } from 'node:net';
 import {
-  clientPreface,
-  FLAG_ACK,
-  FLAG_END_HEADERS,
-  FLAG_END_STREAM,
+  DEFAULT_FRAME_BYTES,
+  DEFAULT_WINDOW_BYTES,
+  FLAG,
   FRAME,
   FRAME_HEADER_BYTES,
   frame,
-  type HeaderBlocks,
-  initialWindowOf,
-  MAX_WINDOW,
-  windowUpdate,
+  MAX_WINDOW_BYTES,
+  numberFrame,
   writeFrameHeader,
-} from './frames.ts';
+} from '../../src/extproc/transport/wire/frames.ts';
+import { clientPreface, type HeaderBlocks, initialWindowOf } from './frames.ts';
 import { OutputBuffer } from './output-buffer.ts';
 
-/** Largest frame that any server takes without being asked. */
-const MAX_FRAME_BYTES = 16_384;
 const GRPC_PREFIX_BYTES = 5;
 const NOTHING = Buffer.alloc(0);
 
@@ -59,8 +55,8 @@ export class GrpcConnection {
   readonly #calls = new Map<number, Call>();
   #leftover: Buffer = NOTHING;
   #nextId = 1;
-  #initialWindow = 65_535;
-  #sendWindow = 65_535;
+  #initialWindow: number = DEFAULT_WINDOW_BYTES;
+  #sendWindow: number = DEFAULT_WINDOW_BYTES;
   #toGrant = 0;
 
   constructor(socket: Socket, blocks: HeaderBlocks) {
@@ -81,7 +77,7 @@ export class GrpcConnection {
     const block = this.#nextId === 1 ? this.#blocks.first : this.#blocks.next;
     this.#nextId += 2;
     this.#calls.set(call.id, call);
-    this.#appendHeader(block.length, FRAME.HEADERS, FLAG_END_HEADERS, call.id);
+    this.#appendHeader(block.length, FRAME.HEADERS, FLAG.END_HEADERS, call.id);
     this.#output.append(block);
     return call;
   }
@@ -99,13 +95,13 @@ export class GrpcConnection {
   halfClose(call: Call): void {
     if (call.isHalfClosed) return;
     call.isHalfClosed = true;
-    this.#appendHeader(0, FRAME.DATA, FLAG_END_STREAM, call.id);
+    this.#appendHeader(0, FRAME.DATA, FLAG.END_STREAM, call.id);
   }
 
   #sendNow(call: Call, bytes: Buffer, volatileBytes: number): void {
     let at = 0;
     while (at < bytes.length) {
-      const size = Math.min(bytes.length - at, MAX_FRAME_BYTES, call.sendWindow, this.#sendWindow);
+      const size = Math.min(bytes.length - at, DEFAULT_FRAME_BYTES, call.sendWindow, this.#sendWindow);
       if (size <= 0) {
         const rest = bytes.subarray(at);
         call.blocked.unshift(at < volatileBytes ? Buffer.from(rest) : rest);
@@ -121,7 +117,7 @@ export class GrpcConnection {
 
   #appendHeader(length: number, type: number, flags: number, streamId: number): void {
     const at = this.#output.reserve(FRAME_HEADER_BYTES);
-    writeFrameHeader(this.#output.buffer, at, { length, type, flags, streamId });
+    writeFrameHeader(this.#output.buffer, at, length, type, flags, streamId);
   }
 
   #receive(bytes: Buffer): void {
@@ -139,7 +135,7 @@ export class GrpcConnection {
 
   #frame(buffer: Buffer, at: number, end: number): void {
     const flags = buffer[at + 4] ?? 0;
-    const streamId = buffer.readUInt32BE(at + 5) & MAX_WINDOW;
+    const streamId = buffer.readUInt32BE(at + 5) & MAX_WINDOW_BYTES;
     const start = at + FRAME_HEADER_BYTES;
     switch (buffer[at + 3] ?? -1) {
       case FRAME.DATA: {
@@ -147,12 +143,12 @@ export class GrpcConnection {
         const call = this.#calls.get(streamId);
         if (call === undefined) return;
         this.#messages(call, buffer, { start, end });
-        if ((flags & FLAG_END_STREAM) !== 0) this.#end(call, false);
+        if ((flags & FLAG.END_STREAM) !== 0) this.#end(call, false);
         return;
       }
       case FRAME.HEADERS: {
         const call = this.#calls.get(streamId);
-        if (call !== undefined && (flags & FLAG_END_STREAM) !== 0) this.#end(call, false);
+        if (call !== undefined && (flags & FLAG.END_STREAM) !== 0) this.#end(call, false);
         return;
       }
       case FRAME.RST_STREAM: {
@@ -161,15 +157,15 @@ export class GrpcConnection {
         return;
       }
       case FRAME.SETTINGS:
-        if ((flags & FLAG_ACK) === 0) this.#settings(buffer.subarray(start, end));
+        if ((flags & FLAG.ACK) === 0) this.#settings(buffer.subarray(start, end));
         return;
       case FRAME.PING:
-        if ((flags & FLAG_ACK) === 0) {
-          this.#output.append(frame(FRAME.PING, FLAG_ACK, 0, buffer.subarray(start, end)));
+        if ((flags & FLAG.ACK) === 0) {
+          this.#output.append(frame(FRAME.PING, FLAG.ACK, 0, buffer.subarray(start, end)));
         }
         return;
       case FRAME.WINDOW_UPDATE:
-        this.#widen(streamId, buffer.readUInt32BE(start) & MAX_WINDOW);
+        this.#widen(streamId, buffer.readUInt32BE(start) & MAX_WINDOW_BYTES);
         return;
       default:
     }
@@ -199,7 +195,7 @@ export class GrpcConnection {
       for (const call of this.#calls.values()) call.sendWindow += window - this.#initialWindow;
       this.#initialWindow = window;
     }
-    this.#output.append(frame(FRAME.SETTINGS, FLAG_ACK, 0, NOTHING));
+    this.#output.append(frame(FRAME.SETTINGS, FLAG.ACK, 0, NOTHING));
     for (const call of this.#calls.values()) this.#unblock(call);
   }
 
@@ -226,8 +222,8 @@ export class GrpcConnection {
   /** Gives windows back in large pieces: an update per frame would be work that Envoy does not cause either. */
   #grant(bytes: number): void {
     this.#toGrant += bytes;
-    if (this.#toGrant < MAX_WINDOW >>> 2) return;
-    this.#output.append(windowUpdate(this.#toGrant));
+    if (this.#toGrant < MAX_WINDOW_BYTES >>> 2) return;
+    this.#output.append(numberFrame(FRAME.WINDOW_UPDATE, 0, this.#toGrant));
     this.#toGrant = 0;
   }
 
