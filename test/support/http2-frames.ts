@@ -1,4 +1,7 @@
-/** Frames of HTTP/2 as a test writes and reads them, well-formed or not: independent of what it tests (RFC 9113 §4, §6). */
+/**
+ * Frames of HTTP/2 as a test writes and reads them, well-formed or not (RFC 9113 §4, §6). Numbers and bytes are written
+ * a second time on purpose, none is taken from `src/extproc/transport/wire/`: a wrong one there must not agree with itself.
+ */
 
 export const TYPE = {
   DATA: 0,
