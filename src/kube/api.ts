@@ -34,6 +34,11 @@ export class KubeError extends Error {
   }
 }
 
+/** HTTP status that a call failed with; 0 when there was no answer, or the failure is of another kind. */
+export function statusOf(error: unknown): number {
+  return error instanceof KubeError ? error.status : 0;
+}
+
 /** A change that a watch tells of. */
 export interface WatchEvent {
   readonly type: 'ADDED' | 'MODIFIED' | 'DELETED' | 'BOOKMARK';

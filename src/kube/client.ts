@@ -2,7 +2,7 @@ import type { Dispatcher } from 'undici';
 import type { Clock } from '../util/clock.ts';
 import { type AccessOptions, findAccess } from './access.ts';
 import { failure, invalid, isRecord, parseJson, readObject, refuseFailure } from './answers.ts';
-import { type KubeApi, KubeError, type WatchEvent } from './api.ts';
+import { type KubeApi, KubeError, statusOf, type WatchEvent } from './api.ts';
 import { Connection, type KubeRequest } from './connection.ts';
 import { Deadline } from './deadline.ts';
 import type { KubeObject, ObjectList, Resource, Selection } from './objects.ts';
@@ -103,7 +103,7 @@ class HttpClient implements KubeClient {
     try {
       return await this.#object(call, { method: 'GET', path: objectPath(resource, namespace, name) }, signal);
     } catch (error) {
-      if (error instanceof KubeError && error.status === 404) return undefined;
+      if (statusOf(error) === 404) return undefined;
       throw error;
     }
   }
@@ -140,7 +140,7 @@ class HttpClient implements KubeClient {
       if (!Array.isArray(resources)) throw invalid(call, 'an object without resources', 'an APIResourceList');
       return resources.some((each) => isRecord(each) && each['name'] === resource.plural);
     } catch (error) {
-      if (error instanceof KubeError && error.status === 404) return false;
+      if (statusOf(error) === 404) return false;
       throw error;
     }
   }

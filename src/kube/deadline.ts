@@ -1,6 +1,28 @@
 import type { Clock } from '../util/clock.ts';
 import { KubeError, type OwnReason } from './api.ts';
 
+/** What bounds a piece of work. */
+export interface Limit {
+  readonly clock: Clock;
+  /** What is under way, for messages. */
+  readonly call: string;
+  readonly limitMs: number;
+  /** Ends the work as well. */
+  readonly signal?: AbortSignal;
+}
+
+/**
+ * Runs `work` with a signal that aborts when its time is over or the caller's signal aborts, and rejects with `KubeError`
+ * at that moment even when `work` does not listen.
+ */
+export async function bounded<T>(work: (signal: AbortSignal) => Promise<T>, limit: Limit): Promise<T> {
+  const { clock, call, limitMs, signal = new AbortController().signal } = limit;
+  using deadline = new Deadline(clock, call, signal);
+  deadline.signal.throwIfAborted();
+  deadline.set(limitMs, 'an answer of the API server');
+  return await deadline.race(work(deadline.signal));
+}
+
 /** The end of a call's time: aborts `signal` with the `KubeError` that says so, as does the caller's own signal. */
 export class Deadline implements Disposable {
   readonly #controller = new AbortController();
@@ -26,7 +48,7 @@ export class Deadline implements Disposable {
   set(limitMs: number, wanted: string): void {
     this.#cancel();
     this.#cancel = this.#clock.after(limitMs, () => {
-      this.#end('TimedOut', `nothing within ${limitMs / 1000} s, wanted ${wanted}`);
+      this.#end('TimedOut', `nothing within ${Math.ceil(limitMs) / 1000} s, wanted ${wanted}`);
     });
   }
 

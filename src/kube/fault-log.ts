@@ -1,5 +1,5 @@
 import type { Log } from '../framework/log.ts';
-import { KubeError } from './api.ts';
+import { statusOf } from './api.ts';
 
 /** What goes wrong, in constant sentences. */
 export interface FaultTexts {
@@ -23,7 +23,7 @@ export class FaultLog {
   }
 
   failed(error: unknown): void {
-    const state = error instanceof KubeError && error.status === 403 ? 'forbidden' : 'failing';
+    const state = statusOf(error) === 403 ? 'forbidden' : 'failing';
     if (state === this.#state) return;
     this.#state = state;
     const { permission, failing, fields } = this.#texts;

@@ -1,7 +1,7 @@
 import type { Log } from '../framework/log.ts';
 import { type Clock, sleep } from '../util/clock.ts';
 import type { Rng } from '../util/rng.ts';
-import { type KubeApi, KubeError } from './api.ts';
+import { type KubeApi, statusOf } from './api.ts';
 import { BackOff } from './back-off.ts';
 import { FaultLog } from './fault-log.ts';
 import type { KubeObject, Resource, Selection } from './objects.ts';
@@ -9,9 +9,6 @@ import { Reflector } from './reflector.ts';
 
 /** Time between two questions whether a better resource has appeared, give or take a fifth. */
 const RECHECK_MS = 60_000;
-
-/** What an error that says nothing of an answer amounts to. */
-const NO_ANSWER = { status: 0, retryAfterMs: 0 } as const;
 
 /** What a kind watch follows and whom it tells. */
 export interface KindWatchOptions<T> {
@@ -111,10 +108,9 @@ export class KindWatch<T> {
       } catch (error) {
         if (signal.aborted) break;
         this.#faults.failed(error);
-        const { status, retryAfterMs } = error instanceof KubeError ? error : NO_ANSWER;
         // who may not ask can still find out by trying
-        if (status === 403) return this.#followed === undefined ? resources.slice(0, 1) : [];
-        await sleep(clock, backOff.next(retryAfterMs), signal);
+        if (statusOf(error) === 403) return this.#followed === undefined ? resources.slice(0, 1) : [];
+        await sleep(clock, backOff.next(error), signal);
       }
     }
     return [];

@@ -2,10 +2,11 @@ import type { Log } from '../framework/log.ts';
 import type { Clock } from '../util/clock.ts';
 import { rfc3339 } from '../util/timestamp.ts';
 import type { KubeApi } from './api.ts';
-import { bounded } from './bounded.ts';
+import { bounded } from './deadline.ts';
 import { FaultLog } from './fault-log.ts';
 import { microTime } from './lease-record.ts';
 import type { KubeObject, Resource } from './objects.ts';
+import { describeCall } from './paths.ts';
 
 const EVENTS: Resource = { group: '', version: 'v1', plural: 'events' };
 
@@ -58,8 +59,8 @@ export class LeaseEvents {
     try {
       await bounded((signal) => api.create(EVENTS, namespace, this.#event(change), signal), {
         clock,
+        call: describeCall('creation', EVENTS, namespace),
         limitMs: LIMIT_MS,
-        signal: new AbortController().signal,
       });
       this.#faults.worked();
     } catch (error) {

@@ -2,8 +2,8 @@ import type { Instruments } from '../framework/instruments.ts';
 import type { Log } from '../framework/log.ts';
 import { type Clock, sleep } from '../util/clock.ts';
 import type { Rng } from '../util/rng.ts';
-import { type KubeApi, KubeError } from './api.ts';
-import { bounded } from './bounded.ts';
+import { type KubeApi, KubeError, statusOf } from './api.ts';
+import { bounded, type Limit } from './deadline.ts';
 import { FaultLog } from './fault-log.ts';
 import { LeaseEvents } from './lease-events.ts';
 import {
@@ -15,6 +15,7 @@ import {
   withRecord,
 } from './lease-record.ts';
 import type { KubeObject, Resource } from './objects.ts';
+import { describeCall } from './paths.ts';
 
 /** What an election is about and what it needs. */
 export interface LeaderElectionOptions {
@@ -135,6 +136,11 @@ export class LeaderElection {
     return 'released';
   }
 
+  #limit(verb: string, limitMs: number): Limit {
+    const { clock, namespace, name } = this.#options;
+    return { clock, call: describeCall(verb, LEASES, namespace, name), limitMs };
+  }
+
   #leftMs(): number {
     return this.#leadsUntilMs - this.#options.clock.nowMs();
   }
@@ -148,7 +154,7 @@ export class LeaderElection {
   /** One round; what fails leaves everything as it was, the deadline of the leader included. */
   async #attempt(limitMs: number, signal: AbortSignal): Promise<void> {
     try {
-      await bounded((inner) => this.#claim(inner), { clock: this.#options.clock, limitMs, signal });
+      await bounded((inner) => this.#claim(inner), { ...this.#limit('renewal', limitMs), signal });
       this.#faults.worked();
     } catch (error) {
       this.#own = undefined; // whether the write arrived is not known
@@ -234,11 +240,10 @@ export class LeaderElection {
   /** Stands down first, then says so in the lease, so that the next leader need not wait for it to expire. */
   async #release(): Promise<void> {
     this.#leadsUntilMs = Number.NEGATIVE_INFINITY;
-    const { clock, log, name } = this.#options;
+    const { log, name } = this.#options;
     if (!this.#mayHold) return;
     try {
-      const limit = { clock, limitMs: RELEASE_LIMIT_MS, signal: new AbortController().signal };
-      await bounded((signal) => this.#clear(signal), limit);
+      await bounded((signal) => this.#clear(signal), this.#limit('release', RELEASE_LIMIT_MS));
     } catch (error) {
       log.warn({ lease: name, err: error }, 'the lease was not given up, it expires by itself');
     }
@@ -265,11 +270,11 @@ export class LeaderElection {
 
 /** Somebody else wrote in between. */
 function isConflict(error: unknown): boolean {
-  return error instanceof KubeError && error.status === 409;
+  return statusOf(error) === 409;
 }
 
 function isGone(error: unknown): boolean {
-  return error instanceof KubeError && error.status === 404;
+  return statusOf(error) === 404;
 }
 
 /** '' when the object has none; without it a write would not be checked against the writes of others. */

@@ -1,7 +1,7 @@
 import type { Log } from '../framework/log.ts';
 import { type CancelTimer, type Clock, sleep } from '../util/clock.ts';
 import { nextInt, type Rng } from '../util/rng.ts';
-import { type KubeApi, KubeError, type WatchEvent } from './api.ts';
+import { type KubeApi, KubeError, statusOf, type WatchEvent } from './api.ts';
 import { BackOff } from './back-off.ts';
 import { FaultLog } from './fault-log.ts';
 import type { KubeObject, ObjectList, ObjectMeta, Resource, Selection } from './objects.ts';
@@ -34,9 +34,6 @@ const WATCH_MAX_S = 300;
 
 /** A watch that lasted as long as this was not refused, even if it told nothing. */
 const HEALTHY_MS = 1_000;
-
-/** Longest wait that the server can ask for. */
-const MAX_RETRY_AFTER_MS = 60_000;
 
 /**
  * Keeps a copy of what a selection of objects is: lists them, then watches from there until its signal aborts. While the
@@ -140,7 +137,7 @@ export class Reflector<T> {
     try {
       return await api.list(resource, selection, page, signal);
     } catch (error) {
-      if (page.continueToken !== '' && error instanceof KubeError && error.status === 410) return undefined;
+      if (page.continueToken !== '' && statusOf(error) === 410) return undefined;
       throw error;
     }
   }
@@ -209,12 +206,12 @@ export class Reflector<T> {
 
   /** Milliseconds to wait before the next attempt. */
   #failed(error: unknown): number {
-    const { status, retryAfterMs } = error instanceof KubeError ? error : { status: 0, retryAfterMs: 0 };
+    const status = statusOf(error);
     const isFirst = this.#backOff.isFresh;
     // No progress in two attempts from here, or a refusal that another attempt from here will not change.
     if (!isFirst && isInvalid(error)) this.#version = '';
     if (status >= 400 && status < 500 && status !== 401 && status !== 429) this.#version = '';
-    const delayMs = this.#backOff.next(Math.min(retryAfterMs, MAX_RETRY_AFTER_MS));
+    const delayMs = this.#backOff.next(error);
     if (status === 410 && isFirst) return 0; // versions grow old in the normal course of things
     if (Number.isNaN(this.#failingSinceMs)) this.#failingSinceMs = this.#options.clock.nowMs();
     this.#failedIn = this.#stage;

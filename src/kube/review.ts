@@ -2,10 +2,11 @@ import { createHash } from 'node:crypto';
 import type { Log } from '../framework/log.ts';
 import type { Clock } from '../util/clock.ts';
 import { type KubeApi, KubeError } from './api.ts';
-import { bounded } from './bounded.ts';
+import { bounded } from './deadline.ts';
 import { ExpiringCache } from './expiring-cache.ts';
 import { FaultLog } from './fault-log.ts';
 import type { KubeObject, Resource } from './objects.ts';
+import { describeCall } from './paths.ts';
 import { allowedOf, subjectAccessReview, tokenReview, type User, userOf } from './review-objects.ts';
 
 /** A request to be judged. */
@@ -132,8 +133,8 @@ export class AccessReview {
       }
       const answer = await bounded((signal) => this.#api.create(resource, '', review, signal), {
         clock: this.#clock,
+        call: describeCall('creation', resource, ''),
         limitMs: QUESTION_LIMIT_MS,
-        signal: new AbortController().signal,
       });
       if (typeof answer.status !== 'object' || answer.status === null) {
         throw new KubeError(0, 'Invalid', `${resource.plural}: got an answer without status, want one`);
