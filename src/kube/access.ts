@@ -6,6 +6,7 @@ import { delimiter, dirname, join, resolve } from 'node:path';
 import type { User } from '@kubernetes/client-node';
 import { parse } from 'yaml';
 import { ConfigurationError } from '../framework/errors.ts';
+import { isRecord } from './objects.ts';
 
 /** What is shown to the API server, and what it must show. */
 export interface Credentials {
@@ -162,10 +163,6 @@ function serverUrl(server: string, where: string): URL {
     );
   }
   return url;
-}
-
-function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null;
 }
 
 function text(error: unknown): string {

@@ -1,5 +1,6 @@
 import type { Dispatcher } from 'undici';
 import { KubeError } from './api.ts';
+import { type Fields, isRecord } from './objects.ts';
 
 /** Longest Status text that is read of a refusal. */
 const MAX_REFUSAL_BYTES = 64 * 2 ** 10;
@@ -12,7 +13,7 @@ export async function readObject(
   call: string,
   response: Dispatcher.ResponseData,
   maxBytes: number,
-): Promise<Readonly<Record<string, unknown>>> {
+): Promise<Fields> {
   await refuseFailure(call, response);
   const bytes = await readBytes(response, maxBytes);
   if (bytes === undefined) {
@@ -38,7 +39,7 @@ export async function refuseFailure(call: string, response: Dispatcher.ResponseD
 /** The `KubeError` of a Status object; `status` counts where the object has no code. */
 export function failure(
   call: string,
-  object: Readonly<Record<string, unknown>>,
+  object: Fields,
   { status, retryAfterMs = 0 }: { readonly status: number; readonly retryAfterMs?: number },
 ): KubeError {
   const code = status === 0 && typeof object['code'] === 'number' ? object['code'] : status;
@@ -60,10 +61,6 @@ export function parseJson(text: string): unknown {
   } catch {
     return undefined;
   }
-}
-
-export function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 /** Undefined when there are more than `maxBytes`. */

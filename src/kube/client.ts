@@ -1,11 +1,18 @@
 import type { Dispatcher } from 'undici';
 import type { Clock } from '../util/clock.ts';
 import { type AccessOptions, findAccess } from './access.ts';
-import { failure, invalid, isRecord, parseJson, readObject, refuseFailure } from './answers.ts';
+import { failure, invalid, parseJson, readObject, refuseFailure } from './answers.ts';
 import { type KubeApi, KubeError, statusOf, type WatchEvent } from './api.ts';
 import { Connection, type KubeRequest } from './connection.ts';
 import { Deadline } from './deadline.ts';
-import type { KubeObject, ObjectList, Resource, Selection } from './objects.ts';
+import {
+  type Fields,
+  isRecord,
+  type KubeObject,
+  type ObjectList,
+  type Resource,
+  type Selection,
+} from './objects.ts';
 import { describeCall, groupPath, objectPath, query, selectors } from './paths.ts';
 import { LineSplitter } from './watch-lines.ts';
 
@@ -161,7 +168,7 @@ class HttpClient implements KubeClient {
     request: KubeRequest,
     limits: { readonly timeMs: number; readonly bytes: number },
     signal: AbortSignal,
-  ): Promise<Readonly<Record<string, unknown>>> {
+  ): Promise<Fields> {
     return await this.#within(call, signal, async (deadline) => {
       deadline.set(limits.timeMs, 'the whole answer');
       const response = await deadline.race(this.#connection.send(request, deadline.signal));
@@ -216,7 +223,7 @@ function toEvent(call: string, line: string): WatchEvent {
   return { type, object };
 }
 
-function toList(call: string, answer: Readonly<Record<string, unknown>>): ObjectList {
+function toList(call: string, answer: Fields): ObjectList {
   const { metadata, items } = answer;
   // A list of nothing may say null.
   const found: unknown = items ?? [];

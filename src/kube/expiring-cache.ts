@@ -16,10 +16,6 @@ export class ExpiringCache<T> {
     this.#capacity = capacity;
   }
 
-  get size(): number {
-    return this.#entries.size;
-  }
-
   /** Undefined when it is not known or no longer holds. */
   get(key: string): T | undefined {
     const entry = this.#entries.get(key);

@@ -1,5 +1,5 @@
 import { rfc3339 } from '../util/timestamp.ts';
-import type { KubeObject } from './objects.ts';
+import { fieldsOf, type KubeObject } from './objects.ts';
 
 /** Who holds a lease, as far as its object can be understood. */
 export interface LeaseRecord {
@@ -22,7 +22,7 @@ const MAX_DURATION_S = 60;
 
 /** Reads `spec`; what is missing or has a wrong type counts as absent. */
 export function readRecord(lease: KubeObject): LeaseRecord {
-  const spec = specOf(lease);
+  const spec = fieldsOf(lease.spec);
   const seconds = spec['leaseDurationSeconds'];
   const transitions = spec['leaseTransitions'];
   return {
@@ -42,7 +42,7 @@ export function withRecord(lease: KubeObject, record: LeaseRecord): KubeObject {
   return {
     ...lease,
     spec: {
-      ...specOf(lease),
+      ...fieldsOf(lease.spec),
       holderIdentity: record.holder,
       leaseDurationSeconds: Math.round(record.durationMs / 1000),
       acquireTime: record.acquireTime,
@@ -66,12 +66,6 @@ export function isSameRecord(a: LeaseRecord, b: LeaseRecord): boolean {
 /** `MicroTime` of the Kubernetes API: RFC 3339 with six digits. `wallMs`: milliseconds since the Unix epoch. */
 export function microTime(wallMs: number): string {
   return rfc3339(wallMs, 'millis').replace(/Z$/, '000Z');
-}
-
-function specOf(lease: KubeObject): Readonly<Record<string, unknown>> {
-  const { spec } = lease;
-  // any object can be read by key, its values are checked one by one
-  return typeof spec === 'object' && spec !== null ? (spec as Readonly<Record<string, unknown>>) : {};
 }
 
 function textOf(value: unknown): string {

@@ -36,6 +36,19 @@ export interface Resource {
   readonly plural: string;
 }
 
+/** A value that has fields, each to be checked where it is read. */
+export type Fields = Readonly<Record<string, unknown>>;
+
+/** Whether `value` is a JSON object. */
+export function isRecord(value: unknown): value is Fields {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+/** `value` itself when it is a JSON object, else one without fields. */
+export function fieldsOf(value: unknown): Fields {
+  return isRecord(value) ? value : {};
+}
+
 /** Which objects of a resource. */
 export interface Selection {
   /** '' for all namespaces, or for objects that are in none. */

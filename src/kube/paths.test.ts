@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import type { Resource } from './objects.ts';
-import { describeCall, groupPath, objectPath, query, selectors } from './paths.ts';
+import { describeCall, groupPath, objectPath, query, resourceName, selectors } from './paths.ts';
 
 const PODS: Resource = { group: '', version: 'v1', plural: 'pods' };
 const LEASES: Resource = { group: 'coordination.k8s.io', version: 'v1', plural: 'leases' };
@@ -36,4 +36,8 @@ test.each([
   { resource: LEASES, namespace: '', name: 'a', want: 'list of leases.coordination.k8s.io a' },
 ])('a call is described as "$want"', ({ resource, namespace, name, want }) => {
   expect(describeCall('list', resource, namespace, name)).toBe(want);
+});
+
+test('resources are named as in roles', () => {
+  expect([PODS, LEASES].map(resourceName)).toEqual(['pods', 'leases.coordination.k8s.io']);
 });

@@ -26,9 +26,14 @@ export function selectors({ labels = '', fields = '' }: Selection): {
   return { labelSelector: labels, fieldSelector: fields };
 }
 
+/** A resource as roles and messages name it: `pods`, `leases.coordination.k8s.io`. */
+export function resourceName({ group, plural }: Resource): string {
+  return group === '' ? plural : `${plural}.${group}`;
+}
+
 /** What a call is about, for messages: `list of pods in demo`, `get of leases.coordination.k8s.io demo/epp`. */
 export function describeCall(verb: string, resource: Resource, namespace: string, name = ''): string {
-  const kind = resource.group === '' ? resource.plural : `${resource.plural}.${resource.group}`;
+  const kind = resourceName(resource);
   if (name !== '') return `${verb} of ${kind} ${namespace === '' ? '' : `${namespace}/`}${name}`;
   return `${verb} of ${kind}${namespace === '' ? '' : ` in ${namespace}`}`;
 }

@@ -1,6 +1,6 @@
 import { type EndpointMetadata, hostPort } from '../framework/endpoint.ts';
 import { endpointId } from '../framework/ids.ts';
-import type { KubeObject, Resource } from './objects.ts';
+import { type Fields, fieldsOf, type KubeObject, type Resource } from './objects.ts';
 
 /** Pods. */
 export const POD_RESOURCE: Resource = { group: '', version: 'v1', plural: 'pods' };
@@ -26,9 +26,6 @@ export interface Pod {
   readonly activePorts: readonly number[] | undefined;
 }
 
-/** An object of unknown members. */
-type Members = { readonly [key: string]: unknown };
-
 /**
  * What the pool needs of a pod; undefined for an object that is none. A pod is eligible when it has an address, is not
  * being deleted, and the first of its `Ready` conditions is `True`. A worker of a LeaderWorkerSet that is not the leader
@@ -39,10 +36,10 @@ export function projectPod(object: KubeObject): Pod | undefined {
   const { name, namespace, deletionTimestamp } = object.metadata;
   if (name === undefined || namespace === undefined) return undefined;
   const labels = new Map(Object.entries(object.metadata.labels ?? {}));
-  const status = members(object.status);
+  const status = fieldsOf(object.status);
   const address = text(status['podIP']);
   const index = labels.get(WORKER_INDEX);
-  const isServing = index === undefined || index === '0' || hasReadinessProbe(members(object.spec));
+  const isServing = index === undefined || index === '0' || hasReadinessProbe(fieldsOf(object.spec));
   return {
     namespace,
     name,
@@ -112,20 +109,15 @@ function activePorts(object: KubeObject): readonly number[] | undefined {
   return ports;
 }
 
-function isReady(status: Members): boolean {
-  const ready = list(status['conditions']).find((condition) => members(condition)['type'] === 'Ready');
-  return members(ready)['status'] === 'True';
+function isReady(status: Fields): boolean {
+  const ready = list(status['conditions']).find((condition) => fieldsOf(condition)['type'] === 'Ready');
+  return fieldsOf(ready)['status'] === 'True';
 }
 
 /** Whether a container that keeps running is probed; an init container does as a side car. */
-function hasReadinessProbe(spec: Members): boolean {
+function hasReadinessProbe(spec: Fields): boolean {
   const all = [...list(spec['containers']), ...list(spec['initContainers'])];
-  return all.some((container) => members(container)['readinessProbe'] !== undefined);
-}
-
-function members(value: unknown): Members {
-  // what is not null and an object has members, of which nothing more is said
-  return typeof value === 'object' && value !== null ? (value as Members) : {};
+  return all.some((container) => fieldsOf(container)['readinessProbe'] !== undefined);
 }
 
 function list(value: unknown): readonly unknown[] {

@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { named, pod } from '../../test/support/kube-objects.ts';
 import { MemoryKubeApi } from '../../test/support/memory-kube-api.ts';
 import { anyFault, anyStep, take, wanted } from '../../test/support/pool-steps.ts';
@@ -328,40 +328,45 @@ test('pods alone make a pool by selector', async () => {
   });
 });
 
-test('whatever happens, it ends up with what the API server has', async () => {
-  await fc.assert(
-    fc.asyncProperty(fc.array(anyStep, { maxLength: 25 }), async (steps) => {
-      await using one = watchedPool();
-      void one.start();
-      for (const each of steps) {
-        take(each, one.api);
-        if (each.what === 'wait') await one.clock.advanceAsync(each.ms, 1000);
-      }
-      one.api.recover();
-      await one.clock.advanceAsync(200_000, 5000);
-      const { endpoints, objectives } = wanted(steps);
-      expect(one.endpoints() ?? '').toBe(endpoints);
-      expect(one.objectives()).toEqual(objectives);
-    }),
-    { numRuns: 60 },
-  );
-});
+describe.each([
+  { what: 'of its own', isShared: false },
+  { what: 'that pools share', isShared: true },
+])('a pool with watches $what, whatever happens', ({ isShared }) => {
+  test('ends up with what the API server has', async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.array(anyStep, { maxLength: 25 }), async (steps) => {
+        await using one = watchedPool({ isShared });
+        void one.start();
+        for (const each of steps) {
+          take(each, one.api);
+          if (each.what === 'wait') await one.clock.advanceAsync(each.ms, 1000);
+        }
+        one.api.recover();
+        await one.clock.advanceAsync(200_000, 5000);
+        const { endpoints, objectives } = wanted(steps);
+        expect(one.endpoints() ?? '').toBe(endpoints);
+        expect(one.objectives()).toEqual(objectives);
+      }),
+      { numRuns: 40 },
+    );
+  });
 
-test('faults alone take no endpoint away', async () => {
-  await fc.assert(
-    fc.asyncProperty(fc.array(anyFault, { maxLength: 15 }), async (steps) => {
-      await using one = watchedPool();
-      one.api.put(POOL, pool(A, 8000));
-      one.api.put(POD_RESOURCE, pod({ name: 'p', labels: A }));
-      await one.start();
-      for (const each of steps) {
-        take(each, one.api);
-        await turns(2);
-        if (each.what === 'wait') await one.clock.advanceAsync(each.ms, 1000);
-      }
-      expect(one.written).toEqual([['p:8000']]);
-      expect(one.watcher.isPoolKnown).toBe(true);
-    }),
-    { numRuns: 40 },
-  );
+  test('faults alone take no endpoint away', async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.array(anyFault, { maxLength: 15 }), async (steps) => {
+        await using one = watchedPool({ isShared });
+        one.api.put(POOL, pool(A, 8000));
+        one.api.put(POD_RESOURCE, pod({ name: 'p', labels: A }));
+        await one.start();
+        for (const each of steps) {
+          take(each, one.api);
+          await turns(2);
+          if (each.what === 'wait') await one.clock.advanceAsync(each.ms, 1000);
+        }
+        expect(one.written).toEqual([['p:8000']]);
+        expect(one.watcher.isPoolKnown).toBe(true);
+      }),
+      { numRuns: 40 },
+    );
+  });
 });

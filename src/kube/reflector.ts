@@ -5,7 +5,7 @@ import { type KubeApi, KubeError, statusOf, type WatchEvent } from './api.ts';
 import { BackOff } from './back-off.ts';
 import { FaultLog } from './fault-log.ts';
 import type { KubeObject, ObjectList, ObjectMeta, Resource, Selection } from './objects.ts';
-import { describeCall } from './paths.ts';
+import { describeCall, resourceName } from './paths.ts';
 
 /** What a reflector follows and whom it tells. */
 export interface ReflectorOptions<T> {
@@ -57,7 +57,7 @@ export class Reflector<T> {
     const { resource, selection } = options;
     this.#options = options;
     this.#backOff = new BackOff(options.rng);
-    const kind = resource.group === '' ? resource.plural : `${resource.plural}.${resource.group}`;
+    const kind = resourceName(resource);
     this.#faults = new FaultLog(options.log, {
       permission: `list and watch ${kind}`,
       failing: 'cannot follow objects of Kubernetes, what is known of them stays',

@@ -1,4 +1,4 @@
-import type { KubeObject } from './objects.ts';
+import { type Fields, fieldsOf, type KubeObject } from './objects.ts';
 
 /** Who a token belongs to, as TokenReview says it and SubjectAccessReview wants it. */
 export interface User {
@@ -6,7 +6,7 @@ export interface User {
   readonly username: string;
   readonly uid: string;
   readonly groups: readonly string[];
-  readonly extra: Readonly<Record<string, unknown>>;
+  readonly extra: Fields;
 }
 
 /** Name of callers without identity, who are nobody here. */
@@ -56,9 +56,4 @@ export function userOf(review: KubeObject): User | undefined {
 export function allowedOf(review: KubeObject): boolean {
   const status = fieldsOf(review.status);
   return status['allowed'] === true && status['denied'] !== true;
-}
-
-function fieldsOf(value: unknown): Readonly<Record<string, unknown>> {
-  // any object can be read by key, its values are checked one by one
-  return typeof value === 'object' && value !== null ? (value as Readonly<Record<string, unknown>>) : {};
 }

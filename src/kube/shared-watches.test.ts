@@ -1,12 +1,11 @@
 import fc from 'fast-check';
-import { describe, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { RecordingLog } from '../../test/support/builders.ts';
 import { FakeClock } from '../../test/support/fake-clock.ts';
 import { named, pod } from '../../test/support/kube-objects.ts';
 import { MemoryKubeApi } from '../../test/support/memory-kube-api.ts';
-import { anyFault, anyStep, take, wanted } from '../../test/support/pool-steps.ts';
 import { turns } from '../../test/support/turns.ts';
-import { OBJECTIVE, POOL, pool, REWRITE, watchedPool } from '../../test/support/watched-pool.ts';
+import { OBJECTIVE, POOL, REWRITE } from '../../test/support/watched-pool.ts';
 import type { EndpointMetadata } from '../framework/endpoint.ts';
 import { ModelRewrites } from '../framework/model-rewrites.ts';
 import { SeededRng } from '../util/rng.ts';
@@ -196,90 +195,51 @@ test('a pool whose selector changes has other pods at once', async () => {
   expect(pools.map((one) => one.endpoints)).toEqual(['p:1 q:1', 'q:1']);
 });
 
-describe('whatever happens', () => {
-  test('shared watches tell what the API server has', async () => {
-    await fc.assert(
-      fc.asyncProperty(fc.array(anyStep, { maxLength: 25 }), async (steps) => {
-        await using one = watchedPool({ isShared: true });
-        void one.start();
-        for (const each of steps) {
-          take(each, one.api);
-          if (each.what === 'wait') await one.clock.advanceAsync(each.ms, 1000);
+test('a pod is in the pools whose selectors its labels match, and in no other', async () => {
+  const label = fc.record(
+    { app: fc.constantFrom('x', 'y'), tier: fc.constantFrom('1', '2') },
+    { requiredKeys: [] },
+  );
+  const step = fc.oneof(
+    fc.tuple(fc.constant('pod'), fc.constantFrom('p', 'q', 'r'), label),
+    fc.tuple(fc.constant('gone'), fc.constantFrom('p', 'q', 'r'), label),
+    fc.tuple(
+      fc.constant('pool'),
+      fc.constantFrom('a', 'b', 'c', 'd'),
+      label.filter((one) => Object.keys(one).length > 0),
+    ),
+  );
+  await fc.assert(
+    fc.asyncProperty(fc.array(step, { maxLength: 30 }), async (steps) => {
+      await using all = watchedPools(['a', 'b', 'c', 'd']);
+      const pods = new Map<string, Record<string, string>>();
+      const selectors = new Map<string, Record<string, string>>();
+      void all.start();
+      for (const [what, name, labels] of steps) {
+        const matchLabels = labels as Record<string, string>;
+        if (what === 'pod') {
+          pods.set(name, matchLabels);
+          all.api.put(POD_RESOURCE, pod({ name, labels: matchLabels }));
+        } else if (what === 'gone') {
+          pods.delete(name);
+          all.api.remove(POD_RESOURCE, 'default', name);
+        } else {
+          selectors.set(name, matchLabels);
+          all.api.put(POOL, named({ name }, { selector: { matchLabels }, targetPorts: [{ number: 1 }] }));
         }
-        one.api.recover();
-        await one.clock.advanceAsync(200_000, 5000);
-        const { endpoints, objectives } = wanted(steps);
-        expect(one.endpoints() ?? '').toBe(endpoints);
-        expect(one.objectives()).toEqual(objectives);
-      }),
-      { numRuns: 30 },
-    );
-  });
-
-  test('faults alone take no endpoint away', async () => {
-    await fc.assert(
-      fc.asyncProperty(fc.array(anyFault, { maxLength: 15 }), async (steps) => {
-        await using one = watchedPool({ isShared: true });
-        one.api.put(POOL, pool({ app: 'a' }, 8000));
-        one.api.put(POD_RESOURCE, pod({ name: 'p', labels: { app: 'a' } }));
-        await one.start();
-        for (const each of steps) {
-          take(each, one.api);
-          await turns(2);
-          if (each.what === 'wait') await one.clock.advanceAsync(each.ms, 1000);
-        }
-        expect(one.written).toEqual([['p:8000']]);
-      }),
-      { numRuns: 20 },
-    );
-  });
-
-  test('a pod is in the pools whose selectors its labels match, and in no other', async () => {
-    const label = fc.record(
-      { app: fc.constantFrom('x', 'y'), tier: fc.constantFrom('1', '2') },
-      { requiredKeys: [] },
-    );
-    const step = fc.oneof(
-      fc.tuple(fc.constant('pod'), fc.constantFrom('p', 'q', 'r'), label),
-      fc.tuple(fc.constant('gone'), fc.constantFrom('p', 'q', 'r'), label),
-      fc.tuple(
-        fc.constant('pool'),
-        fc.constantFrom('a', 'b', 'c', 'd'),
-        label.filter((one) => Object.keys(one).length > 0),
-      ),
-    );
-    await fc.assert(
-      fc.asyncProperty(fc.array(step, { maxLength: 30 }), async (steps) => {
-        await using all = watchedPools(['a', 'b', 'c', 'd']);
-        const pods = new Map<string, Record<string, string>>();
-        const selectors = new Map<string, Record<string, string>>();
-        void all.start();
-        for (const [what, name, labels] of steps) {
-          const matchLabels = labels as Record<string, string>;
-          if (what === 'pod') {
-            pods.set(name, matchLabels);
-            all.api.put(POD_RESOURCE, pod({ name, labels: matchLabels }));
-          } else if (what === 'gone') {
-            pods.delete(name);
-            all.api.remove(POD_RESOURCE, 'default', name);
-          } else {
-            selectors.set(name, matchLabels);
-            all.api.put(POOL, named({ name }, { selector: { matchLabels }, targetPorts: [{ number: 1 }] }));
-          }
-          await turns(1);
-        }
-        await turns();
-        for (const { name, endpoints } of all.pools) {
-          const selector = Object.entries(selectors.get(name) ?? { none: '' });
-          const want = Array.from(pods)
-            .filter(([, labels]) => selector.every(([key, value]) => labels[key] === value))
-            .map(([podName]) => `${podName}:1`)
-            .sort()
-            .join(' ');
-          expect(`${name} ${endpoints}`).toBe(`${name} ${want}`);
-        }
-      }),
-      { numRuns: 50 },
-    );
-  });
+        await turns(1);
+      }
+      await turns();
+      for (const { name, endpoints } of all.pools) {
+        const selector = Object.entries(selectors.get(name) ?? { none: '' });
+        const want = Array.from(pods)
+          .filter(([, labels]) => selector.every(([key, value]) => labels[key] === value))
+          .map(([podName]) => `${podName}:1`)
+          .sort()
+          .join(' ');
+        expect(`${name} ${endpoints}`).toBe(`${name} ${want}`);
+      }
+    }),
+    { numRuns: 50 },
+  );
 });
