@@ -1,12 +1,7 @@
-import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { RecordingInstruments, RecordingLog } from '../../test/support/builders.ts';
 import { FakeClock } from '../../test/support/fake-clock.ts';
 import { AT_ONCE, type Fate, LeaseServer } from '../../test/support/lease-api.ts';
 import { KEY, NAME, Replica } from '../../test/support/lease-replica.ts';
-import type { CancelTimer, Clock } from '../util/clock.ts';
-import { SeededRng } from '../util/rng.ts';
-import { LeaderElection, leaseName } from './lease.ts';
 import { microTime, readRecord } from './lease-record.ts';
 import type { KubeObject } from './objects.ts';
 
