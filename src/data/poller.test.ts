@@ -1,109 +1,11 @@
 import { describe, expect, test } from 'vitest';
-import { endpoint as buildEndpoint, RecordingLog } from '../../test/support/builders.ts';
-import { FakeClock } from '../../test/support/fake-clock.ts';
-import { type Extractor, PollError, type PollSource } from '../framework/data-source.ts';
-import type { Endpoint } from '../framework/endpoint.ts';
-import { SeededRng } from '../util/rng.ts';
-import type { PollBinding } from './poll-entry.ts';
-import { PollGroup } from './poll-group.ts';
-import { Poller } from './poller.ts';
-
-/** A source whose polls end as the test says, at the moment the test says. */
-class ScriptedSource implements PollSource {
-  readonly payload = 'prometheus';
-  readonly intervalMs = 0;
-  readonly polls: { endpoint: Endpoint; atMs: number }[] = [];
-  readonly released: Endpoint[] = [];
-  /** How long a poll takes; Infinity for one that ends with its signal only. */
-  tookMs = 1;
-  /** The same for endpoints that are an exception. */
-  readonly tookMsOf = new Map<Endpoint, number>();
-  failure: Error | undefined;
-  page: Uint8Array = Buffer.from('page');
-  /** Most polls of one endpoint under way at one time. */
-  mostAtOnce = 0;
-  readonly #clock: FakeClock;
-  readonly #underWay = new Map<Endpoint, number>();
-
-  constructor(clock: FakeClock) {
-    this.#clock = clock;
-  }
-
-  poll(endpoint: Endpoint, signal: AbortSignal): Promise<Uint8Array> {
-    this.polls.push({ endpoint, atMs: this.#clock.nowMs() });
-    const count = (this.#underWay.get(endpoint) ?? 0) + 1;
-    this.#underWay.set(endpoint, count);
-    this.mostAtOnce = Math.max(this.mostAtOnce, count);
-    const { failure } = this;
-    const tookMs = this.tookMsOf.get(endpoint) ?? this.tookMs;
-    return new Promise<Uint8Array>((resolve, reject) => {
-      signal.addEventListener('abort', () => reject(signal.reason as Error));
-      if (tookMs === Number.POSITIVE_INFINITY) return;
-      this.#clock.after(tookMs, () => (failure === undefined ? resolve(this.page) : reject(failure)));
-    }).finally(() => this.#underWay.set(endpoint, (this.#underWay.get(endpoint) ?? 0) - 1));
-  }
-
-  release(endpoint: Endpoint): void {
-    this.released.push(endpoint);
-  }
-
-  /** Times of the polls of one endpoint. */
-  times(endpoint: Endpoint): number[] {
-    return this.polls.filter((poll) => poll.endpoint === endpoint).map((poll) => poll.atMs);
-  }
-}
-
-interface Options {
-  sources?: number;
-  periodMs?: number;
-  extract?: Extractor['extract'];
-  /** Shared with other pollers. */
-  clock?: FakeClock;
-  group?: PollGroup;
-}
-
-function setUp(options: Options = {}) {
-  const { sources: count = 1, periodMs = 0, extract, clock = new FakeClock() } = options;
-  const log = new RecordingLog();
-  const ends: string[] = [];
-  const sources = Array.from({ length: count }, () => new ScriptedSource(clock));
-  const extractor: Extractor | undefined = extract && { payload: 'prometheus', extract };
-  const bindings = sources.map(
-    (plugin, index): PollBinding => ({
-      index,
-      source: { name: `s${index}`, type: 't', plugin },
-      extractors: extractor === undefined ? [] : [{ name: 'x', type: 'x', plugin: extractor }],
-      periodMs,
-      pollErrors: { value: 0 },
-      extractErrors: [{ value: 0 }],
-    }),
-  );
-  const poller = new Poller({
-    bindings,
-    baseIntervalMs: 50,
-    stalenessMs: 2_000,
-    clock,
-    group: options.group ?? new PollGroup(clock),
-    rng: new SeededRng(7),
-    log,
-    listener: {
-      pollSucceeded: (endpoint, index) => void ends.push(`${endpoint.name} ${index} ok`),
-      pollFailed: (endpoint, index, isRefused) =>
-        void ends.push(`${endpoint.name} ${index} ${isRefused ? 'refused' : 'failed'}`),
-    },
-  });
-  const [source] = sources;
-  if (source === undefined) throw new Error('at least one source is needed');
-  return { clock, log, ends, sources, source, bindings, poller };
-}
-
-function gaps(times: readonly number[]): number[] {
-  return times.slice(1).map((time, i) => time - (times[i] ?? 0));
-}
+import { endpoint as buildEndpoint } from '../../test/support/builders.ts';
+import { gaps, setUpPoller } from '../../test/support/scripted-polls.ts';
+import { PollError } from '../framework/data-source.ts';
 
 describe('the timetable', () => {
   test('polls at once, then at the base interval in a phase of its own', async () => {
-    const { clock, poller, source } = setUp();
+    const { clock, poller, source } = setUpPoller();
     const endpoints = Array.from({ length: 20 }, (_, i) => buildEndpoint({ name: `e${i}` }));
     poller.start();
     for (const endpoint of endpoints) poller.endpointAdded(endpoint);
@@ -122,7 +24,7 @@ describe('the timetable', () => {
   });
 
   test('endpoints that are there before the start are polled at the start', async () => {
-    const { poller, source } = setUp();
+    const { poller, source } = setUpPoller();
     poller.endpointAdded(buildEndpoint());
     expect(source.polls).toHaveLength(0);
     poller.start();
@@ -131,7 +33,7 @@ describe('the timetable', () => {
   });
 
   test('slows down without requests, and the first request wakes everything within one interval', async () => {
-    const { clock, poller, source } = setUp();
+    const { clock, poller, source } = setUpPoller();
     const endpoints = Array.from({ length: 10 }, (_, i) => buildEndpoint({ name: `e${i}` }));
     poller.start();
     for (const endpoint of endpoints) poller.endpointAdded(endpoint);
@@ -151,7 +53,7 @@ describe('the timetable', () => {
   });
 
   test('a source with a period of its own keeps it', async () => {
-    const { clock, poller, source } = setUp({ periodMs: 300 });
+    const { clock, poller, source } = setUpPoller({ periodMs: 300 });
     const one = buildEndpoint();
     poller.start();
     poller.endpointAdded(one);
@@ -161,7 +63,7 @@ describe('the timetable', () => {
   });
 
   test('never two polls of one endpoint by one source; a slow endpoint delays nobody', async () => {
-    const { clock, poller, source } = setUp();
+    const { clock, poller, source } = setUpPoller();
     const slow = buildEndpoint({ name: 'slow' });
     const quick = buildEndpoint({ name: 'quick' });
     poller.start();
@@ -178,7 +80,7 @@ describe('the timetable', () => {
   });
 
   test('every source of an endpoint has its own timetable', async () => {
-    const { clock, poller, sources } = setUp({ sources: 2 });
+    const { clock, poller, sources } = setUpPoller({ sources: 2 });
     const one = buildEndpoint();
     poller.start();
     const [first, second] = sources;
@@ -191,191 +93,11 @@ describe('the timetable', () => {
   });
 });
 
-/** Of every endpoint, the time between its last two polls. */
-function lastGaps(source: ScriptedSource, endpoints: readonly Endpoint[]): number[] {
-  const last = new Map<Endpoint, number>();
-  const gap = new Map<Endpoint, number>();
-  for (const { endpoint, atMs } of source.polls) {
-    gap.set(endpoint, atMs - (last.get(endpoint) ?? Number.NaN));
-    last.set(endpoint, atMs);
-  }
-  return endpoints.map((endpoint) => gap.get(endpoint) ?? Number.NaN);
-}
-
-/** `count` endpoints in a pool that requests keep busy. */
-async function crowd(count: number, pageBytes: number) {
-  const given = setUp({ extract: () => true });
-  given.source.page = Buffer.alloc(pageBytes);
-  const endpoints = Array.from({ length: count }, (_, i) => buildEndpoint({ name: `e${i}` }));
-  given.poller.start();
-  for (const endpoint of endpoints) given.poller.endpointAdded(endpoint);
-  given.clock.every(1_000, () => given.poller.noteActivity());
-  await given.clock.advanceAsync(2_000, 10);
-  return { ...given, endpoints };
-}
-
-describe('many endpoints', () => {
-  test.each([
-    { count: 100, pageBytes: 49_000, wantMs: 50, what: 'as often as configured' },
-    { count: 100, pageBytes: 63_000, wantMs: 50, what: 'as often as configured' },
-    { count: 1_000, pageBytes: 49_000, wantMs: 430, what: 'less often' },
-    { count: 1_000, pageBytes: 1_000, wantMs: 270, what: 'less often, but smaller pages more so' },
-    { count: 200, pageBytes: 500_000, wantMs: 387, what: 'less often for their large pages' },
-  ])('$count with pages of $pageBytes bytes are polled $what', async ({ count, pageBytes, wantMs }) => {
-    const { poller, source, endpoints, clock } = await crowd(count, pageBytes);
-    expect(Math.round(poller.intervalMs)).toBeGreaterThanOrEqual(wantMs);
-    expect(poller.intervalMs).toBeLessThan(wantMs + 5);
-    const before = source.polls.length;
-    await clock.advanceAsync(6_000, 10);
-    const share = ((source.polls.length - before) / 6_000) * (0.08 + pageBytes * 1e-6);
-    expect(share).toBeLessThan(0.33);
-    // everyone gets a turn, and knows how long it is
-    for (const gap of lastGaps(source, endpoints)) {
-      expect(gap).toBeGreaterThan(wantMs - 30);
-      expect(gap).toBeLessThan(wantMs + 35);
-    }
-    for (const { scrapeIntervalMs } of endpoints) expect(scrapeIntervalMs).toBeLessThan(wantMs + 20);
-    poller.close();
-  });
-
-  test('are polled in turn where all are due at once, never more than fifty in one tick', async () => {
-    const { clock, poller, source } = setUp();
-    const endpoints = Array.from({ length: 1_000 }, (_, i) => buildEndpoint({ name: `e${i}` }));
-    for (const endpoint of endpoints) poller.endpointAdded(endpoint);
-    poller.start();
-    const perTick = new Map<number, number>();
-    await clock.advanceAsync(4_000, 10);
-    for (const { atMs } of source.polls) perTick.set(atMs, (perTick.get(atMs) ?? 0) + 1);
-    expect(Math.max(...perTick.values())).toBe(50);
-    const first = source.polls.slice(0, 1_000);
-    expect(new Set(first.map(({ endpoint }) => endpoint)).size).toBe(1_000);
-    expect((first.at(-1)?.atMs ?? 0) - (first[0]?.atMs ?? 0)).toBeLessThan(250);
-    poller.close();
-  });
-
-  test('an idle pool of them is polled once a second, and the first request brings it back', async () => {
-    const { clock, poller, source } = setUp({ extract: () => true });
-    const endpoints = Array.from({ length: 1_000 }, (_, i) => buildEndpoint({ name: `e${i}` }));
-    poller.start();
-    for (const endpoint of endpoints) poller.endpointAdded(endpoint);
-    await clock.advanceAsync(10_000, 10);
-    expect(poller.intervalMs).toBe(1_000);
-    for (const gap of lastGaps(source, endpoints)) expect(gap).toBeLessThanOrEqual(1_060);
-    poller.noteActivity();
-    const woken = source.polls.length;
-    await clock.advanceAsync(500, 10);
-    expect(new Set(source.polls.slice(woken).map(({ endpoint }) => endpoint)).size).toBe(1_000);
-    poller.close();
-  });
-
-  test('the log says once that intervals are longer, and once that they are not', async () => {
-    const { clock, poller, endpoints, log } = await crowd(1_000, 49_000);
-    await clock.advanceAsync(3_000, 10);
-    expect(log.lines).toMatchObject([{ level: 'info', fields: { endpoints: 1_000 } }]);
-    for (const endpoint of endpoints.slice(50)) poller.endpointRemoved(endpoint);
-    await clock.advanceAsync(2_000, 10);
-    expect(log.lines.map(({ message }) => message)).toEqual([
-      'endpoints are polled less often than configured: together their pages take too much CPU',
-      'endpoints are polled as often as configured again',
-    ]);
-    expect(poller.intervalMs).toBe(50);
-    poller.close();
-  });
-});
-
-describe('failures', () => {
-  test('a poll without end is given up after a second and counted', async () => {
-    const { clock, poller, source, bindings, ends } = setUp();
-    const one = buildEndpoint();
-    source.tookMs = Number.POSITIVE_INFINITY;
-    poller.start();
-    poller.endpointAdded(one);
-    await clock.advanceAsync(990, 10);
-    expect(ends).toEqual([]);
-    await clock.advanceAsync(20, 10);
-    expect(ends).toEqual([`${one.name} 0 failed`]);
-    expect(bindings[0]?.pollErrors.value).toBe(1);
-    source.tookMs = 1;
-    await clock.advanceAsync(100, 10);
-    expect(ends.at(-1)).toBe(`${one.name} 0 ok`);
-    poller.close();
-  });
-
-  test('polls of a dead endpoint back off to less than a second, and it is back within one', async () => {
-    const { clock, poller, source, ends } = setUp();
-    const one = buildEndpoint({ name: 'e' });
-    source.failure = new PollError('refused', true);
-    poller.start();
-    poller.endpointAdded(one);
-    await clock.advanceAsync(20_000, 10);
-    const times = source.times(one);
-    expect(times.length).toBeLessThan(40);
-    const late = gaps(times).slice(-10);
-    for (const gap of late) expect(gap).toBeGreaterThan(600);
-    for (const gap of late) expect(gap).toBeLessThan(1_000);
-    expect(new Set(late.map((gap) => Math.round(gap / 20))).size).toBeGreaterThan(1);
-    expect(new Set(ends)).toEqual(new Set(['e 0 refused']));
-    source.failure = undefined;
-    await clock.advanceAsync(1_000, 10);
-    expect(ends.at(-1)).toBe('e 0 ok');
-    poller.close();
-  });
-
-  test('a source that throws instead of rejecting is contained', async () => {
-    const { clock, poller, source, bindings } = setUp();
-    source.poll = () => {
-      throw new Error('broken');
-    };
-    poller.start();
-    poller.endpointAdded(buildEndpoint());
-    await clock.advanceAsync(500, 10);
-    expect(bindings[0]?.pollErrors.value).toBeGreaterThan(1);
-    poller.close();
-  });
-
-  test('one warning when data becomes stale, one line when it is fresh again', async () => {
-    const { clock, poller, source, log } = setUp();
-    const one = buildEndpoint({ name: 'e' });
-    poller.start();
-    poller.endpointAdded(one);
-    await clock.advanceAsync(500, 10);
-    source.failure = new PollError('HTTP 500, want 200', false);
-    await clock.advanceAsync(1_900, 10);
-    expect(log.lines).toEqual([]);
-    await clock.advanceAsync(20_000, 10);
-    expect(log.lines).toHaveLength(1);
-    expect(log.lines[0]).toMatchObject({
-      level: 'warn',
-      message: 'endpoint data is stale',
-      fields: { endpoint: one.id, source: 's0', reason: 'HTTP 500, want 200' },
-    });
-    source.failure = undefined;
-    await clock.advanceAsync(5_000, 10);
-    expect(log.lines.map((line) => line.message)).toEqual([
-      'endpoint data is stale',
-      'endpoint data is fresh again',
-    ]);
-    poller.close();
-  });
-
-  test('of an unreachable endpoint nothing more is said', async () => {
-    const { clock, poller, source, log } = setUp();
-    const one = buildEndpoint();
-    one.isReachable = false;
-    source.failure = new PollError('refused', true);
-    poller.start();
-    poller.endpointAdded(one);
-    await clock.advanceAsync(10_000, 10);
-    expect(log.lines).toEqual([]);
-    poller.close();
-  });
-});
-
 describe('extractors', () => {
   test('get the page and the time; one that throws or finds nothing is counted, and its values grow stale', async () => {
     const seen: string[] = [];
     let mode = 'ok';
-    const { clock, poller, bindings, log, ends } = setUp({
+    const { clock, poller, bindings, log, ends } = setUpPoller({
       extract: (bytes, endpoint, nowMs) => {
         seen.push(`${Buffer.from(bytes).toString()} ${endpoint.name} ${nowMs - 1_000_000}`);
         if (mode === 'throw') throw new Error('no metrics page');
@@ -402,7 +124,7 @@ describe('extractors', () => {
 describe('membership', () => {
   test('after an endpoint left, nothing is written to it and its connections are closed', async () => {
     let writes = 0;
-    const { clock, poller, source, ends } = setUp({
+    const { clock, poller, source, ends } = setUpPoller({
       extract: () => {
         writes += 1;
         return true;
@@ -426,7 +148,7 @@ describe('membership', () => {
   });
 
   test('close ends everything: no timer, no poll, no late comer', async () => {
-    const { clock, poller, source } = setUp();
+    const { clock, poller, source } = setUpPoller();
     poller.start();
     const one = buildEndpoint();
     poller.endpointAdded(one);
@@ -442,7 +164,7 @@ describe('membership', () => {
 
 describe('a poll on demand', () => {
   test('starts at once, back-off or not, but not two at a time and not without pause', async () => {
-    const { clock, poller, source } = setUp();
+    const { clock, poller, source } = setUpPoller();
     const one = buildEndpoint();
     source.failure = new PollError('refused', true);
     poller.start();
@@ -466,7 +188,7 @@ describe('a poll on demand', () => {
   });
 
   test('of an endpoint that nobody polls does nothing', () => {
-    const { poller, source } = setUp();
+    const { poller, source } = setUpPoller();
     poller.start();
     const stranger = buildEndpoint();
     poller.scrapeSoon(stranger);
@@ -478,7 +200,7 @@ describe('a poll on demand', () => {
 
 describe('the first round', () => {
   test('ends when every endpoint was polled, well or not', async () => {
-    const { clock, poller, source } = setUp();
+    const { clock, poller, source } = setUpPoller();
     poller.start();
     source.tookMs = 30;
     poller.endpointAdded(buildEndpoint());
@@ -496,7 +218,7 @@ describe('the first round', () => {
   });
 
   test('ends with its time when a poll does not, and at once without endpoints', async () => {
-    const { clock, poller, source } = setUp();
+    const { clock, poller, source } = setUpPoller();
     poller.start();
     await poller.firstRound(500);
     source.tookMs = Number.POSITIVE_INFINITY;
@@ -511,34 +233,4 @@ describe('the first round', () => {
     poller.close();
     expect(clock.pendingTimers).toBe(0);
   });
-});
-
-test('the pools of a process share the time that polls may take', async () => {
-  const clock = new FakeClock();
-  const group = new PollGroup(clock);
-  const pools = Array.from({ length: 20 }, () => {
-    const pool = setUp({ clock, group });
-    pool.source.page = Buffer.alloc(420_000);
-    pool.poller.start();
-    for (let i = 0; i < 50; i += 1) pool.poller.endpointAdded(buildEndpoint({ name: `e${i}` }));
-    return pool;
-  });
-  await clock.advanceAsync(20_000, 10);
-  const before = pools.map(({ source }) => source.polls.length);
-  await clock.advanceAsync(10_000, 10);
-  const polls = pools.map(({ source }, i) => source.polls.length - (before[i] ?? 0));
-  // 0.5 ms each, in 0.3 of a core
-  const perPool = (10_000 * 0.3) / 0.5 / pools.length;
-  for (const count of polls) {
-    expect(count).toBeGreaterThan(0.8 * perPool);
-    expect(count).toBeLessThan(1.2 * perPool);
-  }
-  const [busy, idle] = pools;
-  busy?.poller.noteActivity();
-  await clock.advanceAsync(1_000, 10);
-  expect(busy?.poller.intervalMs).toBeCloseTo(83, 0); // as if it were alone
-  expect(idle?.poller.intervalMs).toBeGreaterThan(4_000);
-  for (const { poller } of pools) poller.close();
-  await clock.advanceAsync(10);
-  expect(clock.pendingTimers).toBe(0);
 });
