@@ -1,17 +1,16 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { accessSync, constants } from 'node:fs';
 import { mkdir, mkdtemp, readFile, rename, rm } from 'node:fs/promises';
-import { homedir, tmpdir } from 'node:os';
-import { delimiter, join } from 'node:path';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { CACHE_FOLDER, isProgram, PATH_FOLDERS } from './programs.ts';
 
 /** Module of Go whose only purpose is to name the version of h2spec. */
 const MODULE_FOLDER = fileURLToPath(new URL('../h2spec', import.meta.url));
 const PACKAGE = 'github.com/summerwind/h2spec/cmd/h2spec';
 
-/** Where a built h2spec is kept, outside of the checkout so that a fresh one finds it; by version, as it is built once. */
-const CACHE_FOLDER = join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'endpoint-picker');
+/** Where a built h2spec is kept: by version, as it is built once. */
 const CACHED = join(CACHE_FOLDER, 'h2spec-2.2.1');
 
 /** Go's own installation puts nothing on the PATH. */
@@ -34,10 +33,9 @@ export interface H2specResult {
  * or it cannot fetch the module.
  */
 export async function findH2spec(): Promise<string | undefined> {
-  const folders = (process.env['PATH'] ?? '').split(delimiter);
-  const found = [...folders.map((folder) => join(folder, 'h2spec')), CACHED].find(isProgram);
+  const found = [...PATH_FOLDERS.map((folder) => join(folder, 'h2spec')), CACHED].find(isProgram);
   if (found !== undefined) return found;
-  const go = [...folders, ...GO_FOLDERS].map((folder) => join(folder, 'go')).find(isProgram);
+  const go = [...PATH_FOLDERS, ...GO_FOLDERS].map((folder) => join(folder, 'go')).find(isProgram);
   if (go === undefined) {
     process.stderr.write(
       'neither h2spec nor Go found, its tests are skipped; to run them install Go 1.24 or later\n',
@@ -116,15 +114,6 @@ export function parseReport(xml: string): H2specResult {
 function textOf(xml: string): string {
   const text = xml.replaceAll(/<[^>]*>|<!\[CDATA\[|\]\]>/g, ' ').replaceAll('&#xA;', ' ');
   return text.replaceAll(/\s+/g, ' ').trim();
-}
-
-function isProgram(path: string): boolean {
-  try {
-    accessSync(path, constants.X_OK);
-    return true;
-  } catch {
-    return false;
-  }
 }
 
 interface Executed {

@@ -1,13 +1,10 @@
-import { accessSync, constants, readFileSync } from 'node:fs';
-import { homedir } from 'node:os';
-import { delimiter, join } from 'node:path';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { CACHE_FOLDER, isProgram, PATH_FOLDERS } from './programs.ts';
 import { RealKube } from './real-kube.ts';
 
 const GO_MODULE = fileURLToPath(new URL('../kube-apiserver/go.mod', import.meta.url));
-
-/** Where `.ci/kube-apiserver` puts what it makes. */
-const CACHE_FOLDER = join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'endpoint-picker');
 
 interface Programs {
   readonly etcd: string;
@@ -35,23 +32,14 @@ export async function startKubeApiserver(): Promise<RealKube> {
   return await RealKube.start(PROGRAMS);
 }
 
-/** In `KUBEBUILDER_ASSETS`, on the PATH, or in the cache, in that order. */
+/** In `KUBEBUILDER_ASSETS`, on the PATH, or in the cache, where `.ci/kube-apiserver` puts them, in that order. */
 function findPrograms(): Programs | undefined {
   const assets = process.env['KUBEBUILDER_ASSETS'] ?? '';
-  const folders = [assets, ...(process.env['PATH'] ?? '').split(delimiter)].filter((folder) => folder !== '');
+  const folders = [...(assets === '' ? [] : [assets]), ...PATH_FOLDERS];
   const find = (program: string, cached: string) =>
     [...folders.map((folder) => join(folder, program)), join(CACHE_FOLDER, cached)].find(isProgram);
   const version = /^require k8s\.io\/kubernetes v(\S+)$/m.exec(readFileSync(GO_MODULE, 'utf8'))?.[1] ?? '';
   const etcd = find('etcd', 'etcd');
   const kubeApiserver = find('kube-apiserver', `kube-apiserver-${version}`);
   return etcd === undefined || kubeApiserver === undefined ? undefined : { etcd, kubeApiserver };
-}
-
-function isProgram(path: string): boolean {
-  try {
-    accessSync(path, constants.X_OK);
-    return true;
-  } catch {
-    return false;
-  }
 }

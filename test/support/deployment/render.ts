@@ -1,8 +1,8 @@
 import { execFileSync } from 'node:child_process';
-import { accessSync, constants, readdirSync } from 'node:fs';
-import { homedir } from 'node:os';
-import { delimiter, join } from 'node:path';
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
 import { parseAllDocuments } from 'yaml';
+import { CACHE_FOLDER, isProgram, PATH_FOLDERS } from '../programs.ts';
 
 /** An object of Kubernetes as it was rendered; what is in it nobody has checked yet. */
 export interface Manifest {
@@ -15,7 +15,6 @@ export interface Manifest {
   };
 }
 
-const CACHE = join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'endpoint-picker');
 const CHART = 'charts/endpoint-picker';
 
 /** Without a cluster helm knows no version, and takes one that is long out of date. */
@@ -32,14 +31,13 @@ export const HELM = find(
 export const PROMQL = find('promql', 'to check queries of Prometheus run .ci/kube-tools, which needs Go');
 
 function find(program: string, how: string): string | undefined {
-  const built = readable(CACHE).filter((name) => new RegExp(`^${program}-[\\d.]+$`).test(name));
-  const folders = (process.env['PATH'] ?? '').split(delimiter);
+  const built = readable(CACHE_FOLDER).filter((name) => new RegExp(`^${program}-[\\d.]+$`).test(name));
   const paths = [
     ...built
       .toSorted()
       .reverse()
-      .map((name) => join(CACHE, name)),
-    ...folders.map((folder) => join(folder, program)),
+      .map((name) => join(CACHE_FOLDER, name)),
+    ...PATH_FOLDERS.map((folder) => join(folder, program)),
   ];
   const found = paths.find(isProgram);
   if (found === undefined) process.stderr.write(`no ${program} found, its tests are skipped; ${how}\n`);
@@ -51,15 +49,6 @@ function readable(folder: string): readonly string[] {
     return readdirSync(folder);
   } catch {
     return [];
-  }
-}
-
-function isProgram(path: string): boolean {
-  try {
-    accessSync(path, constants.X_OK);
-    return true;
-  } catch {
-    return false;
   }
 }
 
