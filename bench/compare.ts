@@ -1,9 +1,9 @@
 import process from 'node:process';
-import { fileURLToPath } from 'node:url';
 import { describeOptions, parseOptions, UsageError } from '../src/util/command-options.ts';
 import { ratiosOf, readBaseline, updated, writeBaseline } from './baseline.ts';
 import { judge, noiseOf, type Verdict } from './judgement.ts';
 import type { Effort } from './measure.ts';
+import { runProgram } from './program.ts';
 import { ratioSpreads, runTitle } from './results.ts';
 import { LOAD_ROWS } from './rows.ts';
 import { Session } from './session.ts';
@@ -92,11 +92,4 @@ async function main(argv: readonly string[]): Promise<void> {
   }
 }
 
-try {
-  process.chdir(fileURLToPath(new URL('..', import.meta.url)));
-  await main(process.argv.slice(2));
-} catch (error) {
-  if (!(error instanceof UsageError)) throw error;
-  process.stderr.write(`${error.message}\n`);
-  process.exitCode = 2;
-}
+await runProgram(main);

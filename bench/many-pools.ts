@@ -5,6 +5,7 @@ import process from 'node:process';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describeOptions, parseOptions } from '../src/util/command-options.ts';
 import { freePorts, Program } from './processes.ts';
+import { runProgram } from './program.ts';
 
 /** What many pools in one process cost while no request comes: `node bench/many-pools.ts --pools=500 --endpoints=10`. */
 const OPTIONS = {
@@ -72,10 +73,14 @@ async function lagOf(adminPort: number): Promise<number> {
   return 1000 * Number(found?.[1] ?? Number.NaN);
 }
 
-const options = parseOptions(OPTIONS, process.argv.slice(2));
-if (options.help) {
-  process.stdout.write('node bench/many-pools.ts: what many pools cost while no request comes\n\n');
-  process.stdout.write(describeOptions(OPTIONS));
-} else {
+async function main(argv: readonly string[]): Promise<void> {
+  const options = parseOptions(OPTIONS, argv);
+  if (options.help) {
+    process.stdout.write('node bench/many-pools.ts: what many pools cost while no request comes\n\n');
+    process.stdout.write(describeOptions(OPTIONS));
+    return;
+  }
   await measure(options.pools, options.endpoints, options.seconds);
 }
+
+await runProgram(main);

@@ -1,10 +1,10 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import process from 'node:process';
-import { fileURLToPath } from 'node:url';
-import { describeOptions, parseOptions, UsageError } from '../src/util/command-options.ts';
+import { describeOptions, parseOptions } from '../src/util/command-options.ts';
 import { chart } from './chart.ts';
 import type { Effort } from './measure.ts';
 import { withResults } from './page.ts';
+import { runProgram } from './program.ts';
 import { markdown, pageSection } from './render.ts';
 import { type Results, readResults } from './results.ts';
 import { ROW_NAMES, Session } from './session.ts';
@@ -68,11 +68,4 @@ async function main(argv: readonly string[]): Promise<void> {
   if (results.failures.length > 0) process.exitCode = 1;
 }
 
-try {
-  process.chdir(fileURLToPath(new URL('..', import.meta.url)));
-  await main(process.argv.slice(2));
-} catch (error) {
-  if (!(error instanceof UsageError)) throw error;
-  process.stderr.write(`${error.message}\n`);
-  process.exitCode = 2;
-}
+await runProgram(main);
