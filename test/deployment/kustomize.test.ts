@@ -97,14 +97,19 @@ describe.skipIf(KUBECTL === undefined)('kustomize', () => {
   });
 });
 
-test.each(['kserve/llm-inference-service', 'kserve/configured', 'openshift/route'])('example %s', (name) => {
+test.each([
+  { name: 'kserve/llm-inference-service', configurations: 0 },
+  { name: 'kserve/configured', configurations: 1 },
+  { name: 'openshift/route', configurations: 0 },
+])('example $name', ({ name, configurations }) => {
   const manifests = objectsOf(readFileSync(`config/kubernetes/examples/${name}.yaml`, 'utf8'));
   expect(schemaProblems(manifests)).toEqual([]);
-  for (const manifest of manifests) {
+  const inline = manifests.flatMap((manifest) => {
     const { spec } = manifest as { readonly spec?: { readonly router?: { readonly scheduler?: Scheduler } } };
-    const inline = spec?.router?.scheduler?.config?.inline;
-    if (inline !== undefined) expect(configurationProblems(JSON.stringify(inline))).toEqual([]);
-  }
+    return spec?.router?.scheduler?.config?.inline ?? [];
+  });
+  expect(inline).toHaveLength(configurations);
+  expect(inline.flatMap((one) => configurationProblems(JSON.stringify(one)))).toEqual([]);
 });
 
 interface Scheduler {
