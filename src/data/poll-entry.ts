@@ -62,6 +62,27 @@ export class PollEntry {
   get isPolling(): boolean {
     return this.dueMs === Number.POSITIVE_INFINITY;
   }
+
+  /** Gives a page to all extractors; undefined when it told one of them something, or there is none, else why not. */
+  extract(page: Uint8Array, nowMs: number): string | undefined {
+    const { extractors, extractErrors } = this.binding;
+    let isTold = extractors.length === 0;
+    let problem = '';
+    for (let i = 0; i < extractors.length; i += 1) {
+      try {
+        if (extractors[i]?.plugin.extract(page, this.endpoint, nowMs) === true) {
+          isTold = true;
+          continue;
+        }
+        problem = 'the page has none of the expected values';
+      } catch (error) {
+        problem = error instanceof Error ? error.message : String(error);
+      }
+      const errors = extractErrors[i];
+      if (errors !== undefined) errors.value += 1;
+    }
+    return isTold ? undefined : problem;
+  }
 }
 
 /** Where an entry's polls end. */

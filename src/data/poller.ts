@@ -7,6 +7,7 @@ import type { Rng } from '../util/rng.ts';
 import { Pace, pollCostMs } from './pace.ts';
 import { type PollBinding, PollEntry } from './poll-entry.ts';
 import { type PollGroup, type PollSeat, TICK_MS } from './poll-group.ts';
+import { PollLog } from './poll-log.ts';
 
 /** A poll that takes longer is given up (llm-d-router: pkg/epp/datalayer, one second as well). */
 const POLL_TIMEOUT_MS = 1_000;
@@ -19,9 +20,6 @@ const WEIGH_TICKS = 10;
 
 /** An idle pool is looked at every fifth tick: five polls at a time cost half as much as five alone. */
 const IDLE_TICKS = 5;
-
-/** Intervals this much longer than planned are worth a line in the log. */
-const NOTABLE_CROWDING = 1.2;
 
 /** Least time between two polls that are asked for outside the timetable. */
 const MIN_GAP_MS = 25;
@@ -56,6 +54,7 @@ export class Poller implements EndpointObserver {
   readonly #options: PollerOptions;
   readonly #clock: Clock;
   readonly #pace: Pace;
+  readonly #log: PollLog;
   readonly #entries: PollEntry[] = [];
   readonly #byEndpoint = new Map<Endpoint, readonly PollEntry[]>();
   #seat: PollSeat | undefined = undefined;
@@ -65,14 +64,13 @@ export class Poller implements EndpointObserver {
   #cursor = 0;
   /** More polls were due than one tick may begin. */
   #isBehind = false;
-  /** The log says that intervals are longer than planned. */
-  #isLoggedCrowded = false;
   /** Called when a first poll has ended. */
   readonly #waiting = new Set<() => void>();
 
   constructor(options: PollerOptions) {
     this.#options = options;
     this.#clock = options.clock;
+    this.#log = new PollLog(options.log, options.stalenessMs);
     this.#pace = new Pace(options.baseIntervalMs, TICK_MS, options.clock.nowMs());
   }
 
@@ -174,23 +172,9 @@ export class Poller implements EndpointObserver {
     const nowMs = this.#clock.nowMs();
     entry.costMs = pollCostMs(page.length);
     this.#options.listener.pollSucceeded(endpoint, binding.index, entry.startedMs);
-    let isTold = binding.extractors.length === 0;
-    let reason = '';
-    for (let i = 0; i < binding.extractors.length; i += 1) {
-      try {
-        if (binding.extractors[i]?.plugin.extract(page, endpoint, nowMs) === true) {
-          isTold = true;
-          continue;
-        }
-        reason = 'the page has none of the expected values';
-      } catch (error) {
-        reason = error instanceof Error ? error.message : String(error);
-      }
-      const errors = binding.extractErrors[i];
-      if (errors !== undefined) errors.value += 1;
-    }
-    if (isTold) this.#succeeded(entry, nowMs);
-    else this.#failed(entry, nowMs, reason);
+    const problem = entry.extract(page, nowMs);
+    if (problem === undefined) this.#succeeded(entry, nowMs);
+    else this.#failed(entry, nowMs, problem);
   }
 
   /** For `PollEntry` only. */
@@ -238,14 +222,8 @@ export class Poller implements EndpointObserver {
     const seat = this.#seat;
     seat?.weigh(share, pace.isIdle);
     pace.weigh(seat?.load ?? share);
-    const isCrowded = pace.crowding > (this.#isLoggedCrowded ? 1 : NOTABLE_CROWDING);
-    if (isCrowded === this.#isLoggedCrowded) return;
-    this.#isLoggedCrowded = isCrowded;
-    const fields = { endpoints: this.#byEndpoint.size, intervalMs: Math.round(this.intervalMs) };
-    const message = isCrowded
-      ? 'endpoints are polled less often than configured: together their pages take too much CPU'
-      : 'endpoints are polled as often as configured again';
-    this.#options.log.info(fields, message);
+    const { intervalMs } = this;
+    this.#log.weighed({ crowding: pace.crowding, endpoints: this.#byEndpoint.size, intervalMs });
   }
 
   /** The pool was idle and is no more: everything that works is polled within one interval, not all at once. */
@@ -288,12 +266,7 @@ export class Poller implements EndpointObserver {
   }
 
   #succeeded(entry: PollEntry, nowMs: number): void {
-    if (entry.isLoggedStale) {
-      const afterMs = Math.round(nowMs - entry.lastGoodMs);
-      const fields = { endpoint: entry.endpoint.id, source: entry.binding.source.name, afterMs };
-      this.#options.log.info(fields, 'endpoint data is fresh again');
-      entry.isLoggedStale = false;
-    }
+    this.#log.fresh(entry, nowMs);
     entry.failures = 0;
     entry.lastGoodMs = nowMs;
     const intervalMs = this.#pace.intervalMs(entry.binding.periodMs);
@@ -305,15 +278,8 @@ export class Poller implements EndpointObserver {
   }
 
   #failed(entry: PollEntry, nowMs: number, reason: string): void {
-    const { binding, endpoint } = entry;
-    const ageMs = nowMs - entry.lastGoodMs;
-    // of an unreachable endpoint the log knows more already
-    if (!entry.isLoggedStale && endpoint.isReachable && ageMs > this.#options.stalenessMs) {
-      const fields = { endpoint: endpoint.id, source: binding.source.name, ageMs: Math.round(ageMs), reason };
-      this.#options.log.warn(fields, 'endpoint data is stale');
-      entry.isLoggedStale = true;
-    }
-    const longestMs = Math.max(MAX_BACK_OFF_MS, binding.periodMs);
+    this.#log.failed(entry, nowMs, reason);
+    const longestMs = Math.max(MAX_BACK_OFF_MS, entry.binding.periodMs);
     const backOffMs = Math.min(longestMs, this.#options.baseIntervalMs * 2 ** Math.min(entry.failures, 20));
     entry.failures += 1;
     this.#ended(entry);
