@@ -32,7 +32,7 @@ const KSERVE_ARGS = ['--config-text', KSERVE_CONFIG, '--tracing=true'];
 
 describe("KServe's argument list", () => {
   const common = {
-    poolName: 'llama-inference-pool',
+    poolNames: ['llama-inference-pool'],
     poolNamespace: 'llm',
     zapEncoder: 'json',
     grpcPort: 9002,
@@ -82,7 +82,7 @@ describe("KServe's argument list", () => {
     );
     expect(errors).toEqual([]);
     expect(options).toMatchObject({
-      poolName: 'p',
+      poolNames: ['p'],
       poolNamespace: 'ns',
       grpcPort: 9002,
       grpcHealthPort: 9003,

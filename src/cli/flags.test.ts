@@ -302,13 +302,13 @@ test('the argument list of the charts is accepted', () => {
 });
 
 test.each([
-  { argv: ['--pool-name=p'], want: { poolNames: ['p'], poolName: 'p', poolNamespace: 'default' } },
-  { argv: ['--pool-name=n/p'], want: { poolNames: ['n/p'], poolName: 'p', poolNamespace: 'n' } },
-  { argv: ['--pool-name=p', '--pool-name=p'], want: { poolNames: ['p'], poolName: 'p' } },
-  { argv: ['--pool-name='], want: { poolNames: [], poolName: '' } },
+  { argv: ['--pool-name=p'], want: { poolNames: ['p'], poolNamespace: 'default' } },
+  { argv: ['--pool-name=n/p'], want: { poolNames: ['n/p'], poolNamespace: 'n' } },
+  { argv: ['--pool-name=p', '--pool-name=p'], want: { poolNames: ['p'] } },
+  { argv: ['--pool-name='], want: { poolNames: [] } },
   {
     argv: ['--pool-name=p', '--pool-name', 'n/q', '--pool-namespace=m'],
-    want: { poolNames: ['p', 'n/q'], poolName: '', poolNamespace: 'm' },
+    want: { poolNames: ['p', 'n/q'], poolNamespace: 'm' },
   },
 ])('pools are named once, or many of them: $argv', ({ argv, want }) => {
   const { options, errors } = parse(...argv);
@@ -378,7 +378,7 @@ test('any argument list gives options or errors', () => {
   fc.assert(
     fc.property(fc.array(argument, { maxLength: 12 }), (argv) => {
       const { options, errors } = parse(...argv);
-      expect(Object.keys(options)).toHaveLength(FLAGS.length + 2);
+      expect(Object.keys(options)).toHaveLength(FLAGS.length + 1);
       for (const error of errors) expect(error).not.toBe('');
     }),
   );

@@ -21,8 +21,6 @@ export type ServeOptions = {
 } & {
   /** Parameters from flags of earlier releases, by plugin type; for plugins that have none of their own. */
   readonly pluginParameters: ReadonlyMap<string, object>;
-  /** Of the one pool that flags name; '' when they name none or many. */
-  readonly poolName: string;
 };
 
 /** What parsing gives. */
@@ -172,7 +170,7 @@ class FlagParser {
     values.set('pluginParameters', parametersOf(this.#oldGiven));
     const options = Object.fromEntries(values) as unknown as ServeOptions; // a value of each row's kind, by its key
     return {
-      options: this.#check(withPoolName(options)),
+      options: this.#check(withPools(options)),
       warnings: this.#warnings,
       errors: this.#errors,
       isHelp: this.#isHelp,
@@ -222,14 +220,18 @@ class FlagParser {
   }
 }
 
-/** The one pool that is named: by its name, and in its namespace when that is given with it. */
-function withPoolName(options: ServeOptions): ServeOptions {
+/** A pool by its flag: `name` or `namespace/name`. */
+export function splitPoolName(text: string): { readonly name: string; readonly namespace?: string } {
+  const slash = text.indexOf('/');
+  return slash < 0 ? { name: text } : { name: text.slice(slash + 1), namespace: text.slice(0, slash) };
+}
+
+/** Each pool once; the namespace is that of the only one that is named, where it is given with it. */
+function withPools(options: ServeOptions): ServeOptions {
   const poolNames = [...new Set(options.poolNames)];
-  const [first = ''] = poolNames;
-  if (poolNames.length > 1) return { ...options, poolNames, poolName: '' };
-  const slash = first.indexOf('/');
-  const poolNamespace = slash < 0 ? options.poolNamespace : first.slice(0, slash);
-  return { ...options, poolNames, poolName: first.slice(slash + 1), poolNamespace };
+  const [first = '', ...others] = poolNames;
+  const { namespace = options.poolNamespace } = splitPoolName(first);
+  return { ...options, poolNames, poolNamespace: others.length > 0 ? options.poolNamespace : namespace };
 }
 
 /** `--name=value` in its parts; one dash is as good as two for long names, as in the first releases. */

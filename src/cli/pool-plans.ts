@@ -2,7 +2,7 @@ import type { EndpointPickerConfig } from '../config/load.ts';
 import type { PoolDeclaration } from '../config/pools.ts';
 import { parseHostPort } from '../framework/endpoint.ts';
 import type { EndpointAddress } from './flags/values.ts';
-import type { ServeOptions } from './flags.ts';
+import { type ServeOptions, splitPoolName } from './flags.ts';
 
 /** What one pool is to be made of. */
 export interface PoolPlan {
@@ -31,7 +31,7 @@ export function planPools(
   config: EndpointPickerConfig,
   read: ReadConfiguration,
 ): readonly PoolPlan[] {
-  const declared = [...options.poolNames.map(splitName), ...config.pools];
+  const declared = [...options.poolNames.map(splitPoolName), ...config.pools];
   const byPlace = new Map<string, PoolDeclaration & { readonly namespace: string }>();
   for (const one of declared) {
     const namespace = one.namespace ?? options.poolNamespace;
@@ -62,11 +62,6 @@ export function isInKubernetes({ endpoints, config }: PoolPlan): boolean {
 /** How reports name the configuration that flags give. */
 export function sourceOf({ configFile }: ServeOptions): string {
   return configFile === '' ? '--config-text' : configFile;
-}
-
-function splitName(text: string): PoolDeclaration {
-  const slash = text.indexOf('/');
-  return slash < 0 ? { name: text } : { name: text.slice(slash + 1), namespace: text.slice(0, slash) };
 }
 
 /** The check of the configuration has seen to it that each is one. */

@@ -1,5 +1,5 @@
 import type { z } from 'zod';
-import { parseFlags } from '../../../src/cli/flags.ts';
+import { parseFlags, splitPoolName } from '../../../src/cli/flags.ts';
 import { loadConfiguration } from '../../../src/config/load.ts';
 import { problemText } from '../../../src/config/problems.ts';
 import { CATALOGUE } from '../../../src/plugins/catalogue.ts';
@@ -149,10 +149,10 @@ class ManifestSet {
     for (const [name, port] of Object.entries(ports)) {
       if (numbers.get(name) !== port) problems.push(`listens on ${port}, not on its port ${name}`);
     }
-    if (options.poolName !== '' && this.#find('InferencePool', options.poolName) === undefined) {
-      problems.push(`no InferencePool ${options.poolName}`);
+    for (const { name } of options.poolNames.map(splitPoolName)) {
+      if (this.#find('InferencePool', name) === undefined) problems.push(`no InferencePool ${name}`);
     }
-    if ((options.poolName === '') === (options.endpointSelector === ''))
+    if ((options.poolNames.length === 0) === (options.endpointSelector === ''))
       problems.push('wanted one: pool or selector');
     if (options.poolNamespace !== namespace) problems.push(`reads pods of ${options.poolNamespace}`);
     const mount = container.volumeMounts?.find(({ mountPath }) =>
