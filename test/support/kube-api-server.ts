@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { selfSignedCertificate } from '../../src/extproc/certificate.ts';
 import type { AccessOptions } from '../../src/kube/access.ts';
+import { KubeError } from '../../src/kube/api.ts';
 import type { KubeObject, Resource, Selection } from '../../src/kube/objects.ts';
 import { systemClock } from '../../src/util/clock.ts';
 import {
@@ -21,7 +22,6 @@ import {
   statusOf,
   type Verb,
   verbOf,
-  withNamespace,
 } from './kube-api-wire.ts';
 import { collectionOf, KubeStore, type StoredEvent, toldEvent } from './kube-store.ts';
 
@@ -195,22 +195,10 @@ export class KubeApiServer implements AsyncDisposable {
         return this.#watch(response, url.searchParams, { collection, selection, response });
       case 'get':
         return found === undefined ? refuse(response, 404) : send(response, 200, found);
-      case 'create': {
-        const object = parseObject(body);
-        const { name: created = '' } = object.metadata;
-        if (this.store.get(collection, namespace, created) !== undefined) {
-          return refuse(response, 409, { reason: 'AlreadyExists' });
-        }
-        return send(response, 201, this.store.put(collection, withNamespace(object, namespace)));
-      }
-      case 'replace': {
-        const object = parseObject(body);
-        const { resourceVersion = '' } = object.metadata;
-        if (found === undefined) return refuse(response, 404);
-        if (resourceVersion !== '' && resourceVersion !== found.metadata.resourceVersion)
-          return refuse(response, 409);
-        return send(response, 200, this.store.put(collection, withNamespace(object, namespace)));
-      }
+      case 'create':
+        return answerWrite(response, 201, () => this.store.create(collection, namespace, parseObject(body)));
+      case 'replace':
+        return answerWrite(response, 200, () => this.store.replace(collection, namespace, parseObject(body)));
       default:
         return verb satisfies never;
     }
@@ -258,6 +246,16 @@ export class KubeApiServer implements AsyncDisposable {
 
   #spread(event: StoredEvent): void {
     for (const watch of this.#watches) tell(watch, event);
+  }
+}
+
+/** Answers with the object that `write` gives, or with what it is refused for. */
+function answerWrite(response: ServerResponse, status: number, write: () => KubeObject): void {
+  try {
+    send(response, status, write());
+  } catch (error) {
+    if (!(error instanceof KubeError)) throw error;
+    refuse(response, error.status, { reason: error.reason });
   }
 }
 

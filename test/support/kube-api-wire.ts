@@ -122,7 +122,3 @@ export async function readBody(request: IncomingMessage): Promise<string> {
 export function parseObject(body: string): KubeObject {
   return JSON.parse(body) as KubeObject; // as its client wrote it
 }
-
-export function withNamespace(object: KubeObject, namespace: string): KubeObject {
-  return namespace === '' ? object : { ...object, metadata: { ...object.metadata, namespace } };
-}

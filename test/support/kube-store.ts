@@ -1,3 +1,4 @@
+import { KubeError } from '../../src/kube/api.ts';
 import { matchesLabels, parseLabelSelector } from '../../src/kube/label-selector.ts';
 import type { KubeObject, Resource, Selection } from '../../src/kube/objects.ts';
 
@@ -51,6 +52,26 @@ export class KubeStore {
 
   get(collection: string, namespace: string, name: string): KubeObject | undefined {
     return this.#collections.get(collection)?.get(`${namespace}/${name}`);
+  }
+
+  /** As clients create: throws `KubeError` 409 when there is one by the name; returns the object as stored. */
+  create(collection: string, namespace: string, object: KubeObject): KubeObject {
+    const { name = '' } = object.metadata;
+    if (this.get(collection, namespace, name) !== undefined) {
+      throw new KubeError(409, 'AlreadyExists', `${name} already exists`);
+    }
+    return this.put(collection, inNamespace(object, namespace));
+  }
+
+  /** As clients replace: throws `KubeError` 404, or 409 for a version that is not the current one. */
+  replace(collection: string, namespace: string, object: KubeObject): KubeObject {
+    const { name = '', resourceVersion = '' } = object.metadata;
+    const present = this.get(collection, namespace, name);
+    if (present === undefined) throw new KubeError(404, 'NotFound', `${name} not found`);
+    if (resourceVersion !== '' && resourceVersion !== present.metadata.resourceVersion) {
+      throw new KubeError(409, 'Conflict', `${name} has changed`);
+    }
+    return this.put(collection, inNamespace(object, namespace));
   }
 
   /** Creates or replaces; returns the object as stored. */
@@ -118,6 +139,10 @@ function isSelected({ metadata }: KubeObject, { namespace, labels = '', fields =
     if (name === 'metadata.namespace') return metadata.namespace === value;
     throw new Error(`field selector ${field} is not known here`);
   });
+}
+
+function inNamespace(object: KubeObject, namespace: string): KubeObject {
+  return namespace === '' ? object : { ...object, metadata: { ...object.metadata, namespace } };
 }
 
 function keyOf({ metadata: { namespace = '', name = '' } }: KubeObject): string {

@@ -135,11 +135,7 @@ export class MemoryKubeApi implements KubeApi {
     signal: AbortSignal,
   ): Promise<KubeObject> {
     this.#enter('create', resource, signal);
-    const { name = '' } = object.metadata;
-    if (this.store.get(collectionOf(resource), namespace, name) !== undefined) {
-      throw new KubeError(409, 'AlreadyExists', `${name} already exists`);
-    }
-    return this.store.put(collectionOf(resource), inNamespace(object, namespace));
+    return this.store.create(collectionOf(resource), namespace, object);
   }
 
   async replace(
@@ -149,13 +145,7 @@ export class MemoryKubeApi implements KubeApi {
     signal: AbortSignal,
   ): Promise<KubeObject> {
     this.#enter('replace', resource, signal);
-    const { name = '', resourceVersion } = object.metadata;
-    const present = this.store.get(collectionOf(resource), namespace, name);
-    if (present === undefined) throw new KubeError(404, 'NotFound', `${name} not found`);
-    if (resourceVersion !== undefined && resourceVersion !== present.metadata.resourceVersion) {
-      throw new KubeError(409, 'Conflict', `${name} has changed`);
-    }
-    return this.store.put(collectionOf(resource), inNamespace(object, namespace));
+    return this.store.replace(collectionOf(resource), namespace, object);
   }
 
   async serves(resource: Resource, signal: AbortSignal): Promise<boolean> {
@@ -179,8 +169,4 @@ export class MemoryKubeApi implements KubeApi {
     this.calls.push(`${verb} ${resource.plural}`);
     if (signal.aborted) throw new KubeError(0, 'Cancelled', 'cancelled');
   }
-}
-
-function inNamespace(object: KubeObject, namespace: string): KubeObject {
-  return { ...object, metadata: { ...object.metadata, namespace } };
 }
