@@ -49,6 +49,9 @@ export const CONTEXT: PluginContext = {
   endpoints: () => [],
   pools: 1,
   signal: new AbortController().signal,
+  plugin: (name) => {
+    throw new Error(`nothing here refers to '${name}'`);
+  },
 };
 
 /** An instance of a built-in plugin with the parameters given. */

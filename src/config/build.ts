@@ -1,14 +1,18 @@
-import type { Extractor, PollSource } from '../framework/data-source.ts';
+import type { EventSource, Extractor, PollSource } from '../framework/data-source.ts';
 import type { EndpointDiscovery } from '../framework/discovery.ts';
 import { ConfigurationError } from '../framework/errors.ts';
 import type { Filter } from '../framework/filter.ts';
 import type {
+  Admitter,
   DataProducer,
+  Decider,
   EndpointObserver,
   HeaderProcessor,
+  ObjectObserver,
   PreRequestHook,
   ResponseBodyHook,
   ResponseHeaderHook,
+  Screener,
   StateDumper,
 } from '../framework/hooks.ts';
 import type { Parser } from '../framework/parser.ts';
@@ -31,19 +35,24 @@ interface Kinds {
   'profile-handler': ProfileHandler;
   parser: Parser;
   'header-processor': HeaderProcessor;
+  screener: Screener;
   producer: DataProducer;
+  admitter: Admitter;
+  decider: Decider;
   'pre-request': PreRequestHook;
   'response-header': ResponseHeaderHook;
   'response-body': ResponseBodyHook;
   'endpoint-observer': EndpointObserver;
+  'object-observer': ObjectObserver;
   'state-dumper': StateDumper;
   source: PollSource;
+  'event-source': EventSource;
   extractor: Extractor;
   discovery: EndpointDiscovery;
   'saturation-detector': SaturationDetector;
 }
 
-/** The method that proves a kind. */
+/** The method that proves a kind; undefined where there is none. */
 const METHODS = {
   filter: 'filter',
   scorer: 'score',
@@ -51,17 +60,24 @@ const METHODS = {
   'profile-handler': 'process',
   parser: 'parse',
   'header-processor': 'requestHeaders',
+  screener: 'screen',
   producer: 'produce',
+  admitter: 'admit',
+  decider: 'decide',
   'pre-request': 'preRequest',
   'response-header': 'responseHeaders',
   'response-body': 'responseComplete',
   'endpoint-observer': 'endpointRemoved',
+  'object-observer': 'objectChanged',
   'state-dumper': 'dumpState',
   source: 'poll',
+  'event-source': undefined,
   extractor: 'extract',
   discovery: 'start',
   'saturation-detector': 'saturation',
-} as const satisfies Record<PluginKind, string>;
+} as const satisfies Record<PluginKind, string | undefined>;
+
+const NO_REFERENCES: ReadonlyMap<string, PluginEntry> = new Map();
 
 /** What building gives. */
 export interface BuildResult {
@@ -70,17 +86,18 @@ export interface BuildResult {
   readonly problems: readonly Problem[];
 }
 
-/** Gives a plugin what it needs; called once for each instance. */
-export type ContextFactory = (name: string, type: string) => PluginContext;
+/** Gives a plugin what it needs, but for other plugins; called once for each instance. */
+export type ContextFactory = (name: string, type: string) => Omit<PluginContext, 'plugin'>;
 
 /**
- * Constructs every plugin, in declaration order and then added ones, and puts each into the places it serves. Reports
+ * Constructs every plugin, in declaration order and then added ones, but each after those that it names, and puts each
+ * into the places it serves. Reports
  * every plugin that cannot be constructed, not only the first; never throws for a fault of a plugin.
  */
 export function buildPipeline(config: EndpointPickerConfig, contextFor: ContextFactory): BuildResult {
   const problems = new ProblemList();
-  const instances = new Instances(problems);
-  for (const entry of config.plugins) instances.create(entry, contextFor);
+  const instances = new Instances(config, problems, contextFor);
+  for (const entry of config.plugins) instances.create(entry);
   if (problems.hasErrors) return { pipeline: undefined, problems: problems.sorted() };
   const pipeline = assemble(config, instances, problems);
   return { pipeline: problems.hasErrors ? undefined : pipeline, problems: problems.sorted() };
@@ -92,11 +109,14 @@ function assemble(config: EndpointPickerConfig, instances: Instances, problems: 
     profiles: config.profiles.map((profile) => profileSpec(profile, instances)),
     handler: instances.as('profile-handler', config.handler),
     headerProcessors: instances.all('header-processor', plugins),
+    screeners: instances.all('screener', plugins),
     producers: instances.all('producer', config.producers),
+    admitters: instances.all('admitter', plugins),
     preRequestHooks: instances.all('pre-request', plugins),
     responseHeaderHooks: instances.all('response-header', plugins),
     responseBodyHooks: instances.all('response-body', plugins),
     endpointObservers: instances.all('endpoint-observer', plugins),
+    objectObservers: instances.all('object-observer', plugins),
     parsers: reachableParsers(config, instances, problems),
     saturationDetector: instances.as('saturation-detector', config.saturationDetector),
     sources: config.sources.map((binding) => {
@@ -157,21 +177,35 @@ function reachableParsers(
 
 /** Instances by their entry. */
 class Instances {
+  readonly #config: EndpointPickerConfig;
   readonly #problems: ProblemList;
+  readonly #contextFor: ContextFactory;
   readonly #byEntry = new Map<PluginEntry, object>();
+  readonly #begun = new Set<PluginEntry>();
 
-  constructor(problems: ProblemList) {
+  constructor(config: EndpointPickerConfig, problems: ProblemList, contextFor: ContextFactory) {
+    this.#config = config;
     this.#problems = problems;
+    this.#contextFor = contextFor;
   }
 
-  /** Constructs one plugin; a failure is a problem at its place. */
-  create(entry: PluginEntry, contextFor: ContextFactory): void {
+  /** Constructs one plugin after those it names, once; a failure is a problem at its place. */
+  create(entry: PluginEntry): void {
+    if (this.#begun.has(entry)) return;
+    this.#begun.add(entry);
+    const named = this.#config.references.get(entry) ?? NO_REFERENCES;
+    for (const other of named.values()) this.create(other);
+    if ([...named.values()].some((other) => !this.#byEntry.has(other))) return; // reported there
     const { name, definition } = entry;
     try {
-      const instance = definition.create(entry.params, contextFor(name, definition.type));
+      const instance = definition.create(entry.params, {
+        ...this.#contextFor(name, definition.type),
+        plugin: (other) => this.#referenced(named, other),
+      });
       for (const kind of definition.kinds) {
-        if (typeof Reflect.get(instance, METHODS[kind]) !== 'function') {
-          throw new ConfigurationError(`it is listed as ${kind} but has no method ${METHODS[kind]}`);
+        const method = METHODS[kind];
+        if (method !== undefined && typeof Reflect.get(instance, method) !== 'function') {
+          throw new ConfigurationError(`it is listed as ${kind} but has no method ${method}`);
         }
       }
       this.#byEntry.set(entry, instance);
@@ -183,6 +217,12 @@ class Instances {
         `plugin '${name}' (type ${definition.type}) cannot start: ${reason}`,
       );
     }
+  }
+
+  #referenced(named: ReadonlyMap<string, PluginEntry>, name: string): object {
+    const entry = named.get(name);
+    if (entry === undefined) throw new ConfigurationError(`it does not declare that it refers to '${name}'`);
+    return this.named(entry).plugin;
   }
 
   named(entry: PluginEntry): Named<object> {

@@ -80,7 +80,8 @@ export class Draft {
 
   /** Producers come by themselves when their data is needed; extractors and others do not. */
   isProducerType(type: string): boolean {
-    return this.#types.get(type)?.kinds.includes('producer') === true;
+    const definition = this.#types.get(type);
+    return definition?.kinds.includes('producer') === true && definition.needs === undefined;
   }
 
   /** The catalogue has the type. */
@@ -141,6 +142,11 @@ export class Draft {
       },
       this.problems,
     );
+    if (definition.needs !== undefined) {
+      this.#reportNeeds(definition, { path: [...plugin.path, 'type'], at: plugin.typeAt });
+      this.#brokenNames.add(written).add(name);
+      return;
+    }
     const entry = this.#entry({ name, definition, params, canonical, reason: plugin.reason, place });
     this.#byName.set(name, entry);
     if (isRenamed) this.#byName.set(written, entry);
@@ -155,6 +161,11 @@ export class Draft {
     if (existing !== undefined) return existing;
     const definition = this.#types.get(type);
     if (definition === undefined || !this.#isAllowed(definition, place)) return undefined;
+    if (definition.needs !== undefined) {
+      this.#reportNeeds(definition, place);
+      this.#brokenNames.add(type);
+      return undefined;
+    }
     const node = this.#givenParameters(definition, place.at);
     const { params, canonical } = checkParameters(
       { definition, node, path: [...place.path], at: place.at },
@@ -196,6 +207,14 @@ export class Draft {
     }
     this.#referenced.add(entry);
     return entry;
+  }
+
+  #reportNeeds({ type, needs }: AnyPluginDefinition, place: Place): void {
+    this.problems.error(
+      'unavailable-type',
+      place,
+      `plugin type '${type}' is known but not available in this version: it needs ${needs}`,
+    );
   }
 
   #reportUnknown(reference: Reference): void {

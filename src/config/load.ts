@@ -16,6 +16,7 @@ import { inputSchema, keysAt } from './json-schema.ts';
 import { migratePlugins } from './legacy.ts';
 import { type ConfigNode, entryOf, isNull, type MapNode, type Path, plainOf } from './node.ts';
 import { outlineOf } from './outline.ts';
+import { resolveReferences } from './plugin-references.ts';
 import { type PoolDeclaration, poolsOf } from './pools.ts';
 import { type Problem, ProblemList } from './problems.ts';
 import { type Profile, resolveProfiles } from './profiles.ts';
@@ -36,6 +37,8 @@ export interface EndpointPickerConfig {
   readonly discovery: PluginEntry | undefined;
   /** In the order in which they run. */
   readonly producers: readonly PluginEntry[];
+  /** Plugins that the parameters of a plugin name, by that name. */
+  readonly references: ReadonlyMap<PluginEntry, ReadonlyMap<string, PluginEntry>>;
   /** Pools of the process, besides those that flags name. */
   readonly pools: readonly PoolDeclaration[];
 }
@@ -82,6 +85,7 @@ function load(text: string, options: LoadOptions, problems: ProblemList): Endpoi
   const saturationDetector = resolveDetector(outline, draft);
   const sources = resolveSources(outline, draft);
   const discovery = resolveDiscovery(outline, draft);
+  const references = resolveReferences(draft);
   addProducers(draft);
   const producers = orderProducers(draft);
   warnUnused(draft);
@@ -97,6 +101,7 @@ function load(text: string, options: LoadOptions, problems: ProblemList): Endpoi
     sources,
     discovery,
     producers,
+    references,
     pools,
   };
 }

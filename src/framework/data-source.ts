@@ -1,4 +1,5 @@
 import type { Endpoint } from './endpoint.ts';
+import type { ObjectKind } from './hooks.ts';
 
 /** Kind of payload a polling source delivers; an extractor fits sources of its own kind. */
 export type PayloadKind = 'prometheus' | 'json-models';
@@ -27,6 +28,15 @@ export class PollError extends Error {
     super(message, options);
     this.isRefused = isRefused;
   }
+}
+
+/**
+ * Stands in a configuration for events that the picker delivers by itself: which endpoints there are, or objects of
+ * Kubernetes. What `extractors` binds to it gets them, bound or not.
+ */
+export interface EventSource {
+  /** `endpoints`: bound plugins observe endpoints; else they observe objects of this kind. */
+  readonly events: 'endpoints' | ObjectKind;
 }
 
 /** Turns a source's bytes into endpoint metrics or attributes. */

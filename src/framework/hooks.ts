@@ -1,4 +1,5 @@
 import type { Endpoint } from './endpoint.ts';
+import type { RejectionError } from './errors.ts';
 import type { SchedulingResult } from './profile-handler.ts';
 import type { InferenceRequest } from './request.ts';
 import type { InferenceResponse } from './response.ts';
@@ -6,6 +7,33 @@ import type { InferenceResponse } from './response.ts';
 /** Runs once per request before admission. */
 export interface HeaderProcessor {
   requestHeaders(request: InferenceRequest): void;
+}
+
+/**
+ * Takes endpoints out before anything is found out about them, for every profile. Each screener gets the same candidates;
+ * those that all of them keep stay.
+ */
+export interface Screener {
+  /**
+   * Returns those of `candidates` that stay; the input itself when all do. Never changes the input. Nobody left ends
+   * the request with 503 `rejected-no-endpoints`. A failure is contained: all stay.
+   */
+  screen(request: InferenceRequest, candidates: readonly Endpoint[]): readonly Endpoint[];
+}
+
+/** Says whether a request is let in, once producers have run. */
+export interface Admitter {
+  /** Why the request is refused; undefined lets it in. The first refusal counts. A failure is contained: it lets in. */
+  admit(request: InferenceRequest, candidates: readonly Endpoint[]): RejectionError | undefined;
+}
+
+/** Says whether a stage of a disaggregated request runs; asked by profile handlers that name it. */
+export interface Decider {
+  /**
+   * `endpoint`: where the stage before was placed; undefined when there is none. Synchronous; reads what producers
+   * found out.
+   */
+  decide(request: InferenceRequest, endpoint: Endpoint | undefined): boolean;
 }
 
 /** How long somebody waits. The signal is made when it is first read: most requests never need one. */
@@ -52,6 +80,33 @@ export interface EndpointObserver {
   endpointAdded?(endpoint: Endpoint): void;
   /** After this returns, `endpoint.slot` may be given to another endpoint. */
   endpointRemoved(endpoint: Endpoint): void;
+}
+
+/** An object of the Kubernetes API as observers see it: identity, labels, and the rest as received. */
+export interface ObservedObject {
+  readonly namespace: string;
+  readonly name: string;
+  readonly labels: ReadonlyMap<string, string>;
+  /** The whole object; read members through type checks. */
+  readonly object: { readonly [key: string]: unknown };
+}
+
+/** Kind of Kubernetes objects; `group` '' is core. */
+export interface ObjectKind {
+  readonly group: string;
+  readonly version: string;
+  readonly kind: string;
+}
+
+/**
+ * Follows Kubernetes objects of one kind in the pool's namespace, where there is a Kubernetes. Level-triggered: the
+ * present state arrives first, then changes; the same state may arrive twice.
+ */
+export interface ObjectObserver {
+  /** Undefined: none, nothing is watched. */
+  readonly observedKind: ObjectKind | undefined;
+  objectChanged(object: ObservedObject): void;
+  objectRemoved(namespace: string, name: string): void;
 }
 
 /** Shows a bounded picture of a plugin's state on `/debug/plugins/state`: no addresses, no labels. */

@@ -2,12 +2,15 @@ import type { Extractor, PollSource } from './data-source.ts';
 import type { EndpointDiscovery } from './discovery.ts';
 import type { Filter } from './filter.ts';
 import type {
+  Admitter,
   DataProducer,
   EndpointObserver,
   HeaderProcessor,
+  ObjectObserver,
   PreRequestHook,
   ResponseBodyHook,
   ResponseHeaderHook,
+  Screener,
 } from './hooks.ts';
 import type { Parser } from './parser.ts';
 import type { Picker } from './picker.ts';
@@ -30,11 +33,14 @@ export interface Pipeline {
   readonly handler: Named<ProfileHandler>;
   /** In the order in which they run. */
   readonly headerProcessors: readonly Named<HeaderProcessor>[];
+  readonly screeners: readonly Named<Screener>[];
   readonly producers: readonly Named<DataProducer>[];
+  readonly admitters: readonly Named<Admitter>[];
   readonly preRequestHooks: readonly Named<PreRequestHook>[];
   readonly responseHeaderHooks: readonly Named<ResponseHeaderHook>[];
   readonly responseBodyHooks: readonly Named<ResponseBodyHook>[];
   readonly endpointObservers: readonly Named<EndpointObserver>[];
+  readonly objectObservers: readonly Named<ObjectObserver>[];
   /** In configuration order; a fallback, if any, is last. */
   readonly parsers: readonly Named<Parser>[];
   readonly saturationDetector: Named<SaturationDetector>;

@@ -14,13 +14,18 @@ export type PluginKind =
   | 'profile-handler'
   | 'parser'
   | 'header-processor'
+  | 'screener'
   | 'producer'
+  | 'admitter'
+  | 'decider'
   | 'pre-request'
   | 'response-header'
   | 'response-body'
   | 'endpoint-observer'
+  | 'object-observer'
   | 'state-dumper'
   | 'source'
+  | 'event-source'
   | 'extractor'
   | 'discovery'
   | 'saturation-detector';
@@ -43,6 +48,21 @@ export interface PluginContext {
   readonly pools: number;
   /** Aborts when the process stops. */
   readonly signal: AbortSignal;
+  /**
+   * The instance that a parameter names, constructed before this one. Only names that the definition's `references`
+   * gave; throws `ConfigurationError` for any other.
+   */
+  plugin(name: string): object;
+}
+
+/** A parameter that names another plugin of the configuration. */
+export interface PluginReference {
+  /** Where it stands below `parameters`. */
+  readonly path: readonly string[];
+  /** Instance name; a type in the catalogue is instantiated without parameters. */
+  readonly name: string;
+  /** What the named plugin must serve as. */
+  readonly kind: PluginKind;
 }
 
 /** Data an instance makes and needs; decides automatic producers and the order of producers. */
@@ -69,6 +89,10 @@ export interface PluginDefinition<Params, Instance extends object> {
   readonly params: z.ZodType<Params>;
   /** The reference accepts and ignores any `parameters` here; unknown keys only warn. */
   readonly ignoresParameters?: boolean;
+  /** Set where this version knows the type and its parameters, but lacks what it works with: the part that is missing. */
+  readonly needs?: string;
+  /** Other plugins that the parameters name: they are constructed first. */
+  references?(params: Params): readonly PluginReference[];
   /** Keys depend on parameters and, for produced ones, on the instance name. */
   dependencies?(params: Params, name: string): DataDependencies;
   /** Throws `ConfigurationError` when parameters contradict each other. */

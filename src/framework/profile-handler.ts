@@ -16,6 +16,12 @@ export interface SchedulingResult {
   readonly profiles: ReadonlyMap<string, ProfileResult>;
   /** Key of `profiles` whose targets become the destination. */
   readonly primary: string;
+  /** Key of `profiles` that computes the prompt for the primary one; undefined when the primary one does. */
+  readonly prefill?: string | undefined;
+  /** Key of `profiles` that encodes media; undefined when there is no such stage. */
+  readonly encode?: string | undefined;
+  /** What Envoy is told instead of the primary targets' own addresses, `host:port`, comma separated. */
+  readonly destination?: string | undefined;
 }
 
 /** Results of the profiles that ran in this cycle; undefined for one that failed or was skipped. */

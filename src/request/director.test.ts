@@ -52,6 +52,8 @@ function setup(given: Setup = {}) {
       hooks: new RequestHooks(
         {
           headerProcessors: [],
+          screeners: [],
+          admitters: [],
           producers: producers.map((plugin, i) => ({ name: `p${i}`, type: 'p', plugin })),
           preRequestHooks: [],
         },

@@ -138,7 +138,14 @@ export class Director {
     }
     request.candidates = candidates;
     this.#services.admit(request, candidates);
-    return candidates;
+    const screened = this.#services.hooks.screen(request, candidates);
+    if (screened.length === 0) {
+      throw new RejectionError('unavailable', 'screeners eliminated all endpoint candidates', {
+        reason: 'rejected-no-endpoints',
+      });
+    }
+    request.candidates = screened;
+    return screened;
   }
 
   #resume(request: InferenceRequest, body: Buffer, signal: AbortSignal): Decision {
@@ -157,6 +164,7 @@ export class Director {
   /** From here to the end nothing waits: schedule, hooks, counts, the decision. */
   #finish(request: InferenceRequest, body: Buffer): Decision {
     const { inFlight, hooks, observer, clock } = this.#services;
+    hooks.admit(request, request.candidates);
     const result = this.#services.schedule(request);
     const primary = result.profiles.get(result.primary);
     const endpoint = primary?.targets[0];
@@ -177,7 +185,9 @@ export class Director {
       request.body = { ...request.body, json: undefined, longTexts: undefined, tokenIds: [] };
     observer.processed(clock.nowMs() - request.receivedAtMs);
     return {
-      destination: primary.targets.length === 1 ? endpoint.hostPort : joinTargets(primary.targets),
+      destination:
+        result.destination ??
+        (primary.targets.length === 1 ? endpoint.hostPort : joinTargets(primary.targets)),
       scores,
       body: forwarded,
       skipsResponse,

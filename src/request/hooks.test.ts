@@ -16,7 +16,10 @@ function hooks(
   const services = context();
   return {
     services,
-    hooks: new RequestHooks({ headerProcessors: [], producers, preRequestHooks }, services),
+    hooks: new RequestHooks(
+      { headerProcessors: [], screeners: [], producers, admitters: [], preRequestHooks },
+      services,
+    ),
   };
 }
 

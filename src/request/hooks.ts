@@ -1,6 +1,13 @@
 import type { Endpoint } from '../framework/endpoint.ts';
 import { RejectionError } from '../framework/errors.ts';
-import type { DataProducer, HeaderProcessor, Patience, PreRequestHook } from '../framework/hooks.ts';
+import type {
+  Admitter,
+  DataProducer,
+  HeaderProcessor,
+  Patience,
+  PreRequestHook,
+  Screener,
+} from '../framework/hooks.ts';
 import type { HistogramCell, Instruments } from '../framework/instruments.ts';
 import type { Log } from '../framework/log.ts';
 import type { Named } from '../framework/plugin.ts';
@@ -29,6 +36,8 @@ interface Timed<T> extends Named<T> {
 /** Runs request-phase hooks in order; what fails in a plugin is contained, timed and named. */
 export class RequestHooks {
   readonly #headerProcessors: readonly Timed<HeaderProcessor>[];
+  readonly #screeners: readonly Timed<Screener>[];
+  readonly #admitters: readonly Timed<Admitter>[];
   readonly #producers: readonly Timed<DataProducer>[];
   readonly #preRequest: readonly Timed<PreRequestHook>[];
   readonly #clock: Clock;
@@ -39,6 +48,8 @@ export class RequestHooks {
   constructor(
     plugins: {
       readonly headerProcessors: readonly Named<HeaderProcessor>[];
+      readonly screeners: readonly Named<Screener>[];
+      readonly admitters: readonly Named<Admitter>[];
       readonly producers: readonly Named<DataProducer>[];
       readonly preRequestHooks: readonly Named<PreRequestHook>[];
     },
@@ -47,6 +58,8 @@ export class RequestHooks {
     this.#clock = services.clock;
     this.#log = services.log;
     this.#headerProcessors = timed(plugins.headerProcessors, 'RequestHeader', services.instruments);
+    this.#screeners = timed(plugins.screeners, 'Screener', services.instruments);
+    this.#admitters = timed(plugins.admitters, 'Admission', services.instruments);
     this.#producers = timed(plugins.producers, 'DataProducer', services.instruments);
     this.#preRequest = timed(plugins.preRequestHooks, 'PreRequest', services.instruments);
   }
@@ -63,6 +76,39 @@ export class RequestHooks {
         this.#contain(hook, 'request header processor failed', error);
       }
       startMs = this.#observe(hook, startMs);
+    }
+  }
+
+  /** Those of `candidates` that every screener keeps, in order; the input itself when that is all of them. */
+  screen(request: InferenceRequest, candidates: readonly Endpoint[]): readonly Endpoint[] {
+    if (this.#screeners.length === 0) return candidates;
+    let kept = candidates;
+    let startMs = this.#clock.nowMs();
+    for (const hook of this.#screeners) {
+      try {
+        const own = hook.plugin.screen(request, candidates);
+        if (own !== candidates) kept = kept.filter((candidate) => own.includes(candidate));
+      } catch (error) {
+        this.#contain(hook, 'screener failed', error);
+      }
+      startMs = this.#observe(hook, startMs);
+    }
+    return kept.length === candidates.length ? candidates : kept;
+  }
+
+  /** Throws the first refusal. */
+  admit(request: InferenceRequest, candidates: readonly Endpoint[]): void {
+    if (this.#admitters.length === 0) return;
+    let startMs = this.#clock.nowMs();
+    for (const hook of this.#admitters) {
+      let refusal: RejectionError | undefined;
+      try {
+        refusal = hook.plugin.admit(request, candidates);
+      } catch (error) {
+        this.#contain(hook, 'admitter failed', error);
+      }
+      startMs = this.#observe(hook, startMs);
+      if (refusal !== undefined) throw refusal;
     }
   }
 

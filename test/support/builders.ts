@@ -160,8 +160,12 @@ export interface TestContext extends PluginContext {
   readonly instruments: RecordingInstruments;
 }
 
-/** A plugin context; `endpoints` is the pool it sees. */
-export function context(name = 'p', endpoints: readonly Endpoint[] = []): TestContext {
+/** A plugin context; `endpoints` is the pool it sees, `plugins` those that it may refer to. */
+export function context(
+  name = 'p',
+  endpoints: readonly Endpoint[] = [],
+  plugins: Readonly<Record<string, object>> = {},
+): TestContext {
   return {
     name,
     type: name,
@@ -172,5 +176,10 @@ export function context(name = 'p', endpoints: readonly Endpoint[] = []): TestCo
     endpoints: () => endpoints,
     pools: 1,
     signal: new AbortController().signal,
+    plugin: (other) => {
+      const found = Object.hasOwn(plugins, other) ? plugins[other] : undefined;
+      if (found === undefined) throw new Error(`the test has no plugin '${other}'`);
+      return found;
+    },
   };
 }
