@@ -10,6 +10,7 @@ import type {
   HeaderProcessor,
   ObjectObserver,
   PreRequestHook,
+  ReadinessCheck,
   ResponseBodyHook,
   ResponseHeaderHook,
   Screener,
@@ -44,6 +45,7 @@ interface Kinds {
   'response-body': ResponseBodyHook;
   'endpoint-observer': EndpointObserver;
   'object-observer': ObjectObserver;
+  'readiness-check': ReadinessCheck;
   'state-dumper': StateDumper;
   source: PollSource;
   'event-source': EventSource;
@@ -69,6 +71,7 @@ const METHODS = {
   'response-body': 'responseComplete',
   'endpoint-observer': 'endpointRemoved',
   'object-observer': 'objectChanged',
+  'readiness-check': 'isReady',
   'state-dumper': 'dumpState',
   source: 'poll',
   'event-source': undefined,
@@ -117,6 +120,7 @@ function assemble(config: EndpointPickerConfig, instances: Instances, problems: 
     responseBodyHooks: instances.all('response-body', plugins),
     endpointObservers: instances.all('endpoint-observer', plugins),
     objectObservers: instances.all('object-observer', plugins),
+    readinessChecks: instances.all('readiness-check', plugins),
     parsers: reachableParsers(config, instances, problems),
     saturationDetector: instances.as('saturation-detector', config.saturationDetector),
     sources: config.sources.map((binding) => {

@@ -40,7 +40,7 @@ export class DataRuntime {
   constructor(sources: Pipeline['sources'], options: DataRuntimeOptions) {
     const { store, clock, rng, log, group, stalenessMs } = options;
     const baseIntervalMs = baseInterval(sources, options);
-    const bindings = bind(sources, baseIntervalMs, options);
+    const bindings = bind(primaryFirst(sources), baseIntervalMs, options);
     if (bindings.length === 0) log.info({}, 'no data sources configured, metrics are not collected');
     // each of the two needs the other: polls tell of refusals, refusals call for polls
     const reachability = new Reachability(clock, log, {
@@ -105,6 +105,14 @@ function baseInterval(sources: Pipeline['sources'], { baseIntervalMs, log }: Dat
     if (intervalMs > 0) shortestMs = Math.min(shortestMs, Math.max(MIN_INTERVAL_MS, intervalMs));
   }
   return shortestMs;
+}
+
+/** The primary source first: the one whose extractor keeps the metrics; the others as configured. */
+function primaryFirst(sources: Pipeline['sources']): Pipeline['sources'] {
+  const primary = sources.find(({ extractors }) =>
+    extractors.some(({ plugin }) => plugin.isPrimary === true),
+  );
+  return primary === undefined ? sources : [primary, ...sources.filter((one) => one !== primary)];
 }
 
 function bind(

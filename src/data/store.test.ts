@@ -157,6 +157,31 @@ test('slots of those who left are given out again, oldest first', () => {
   expect(slots()).toEqual(['b1', 'd3', 'e2', 'f0', 'g4']);
 });
 
+test('observers are told of changed labels, and of nothing when they stay the same', () => {
+  const subject = store();
+  const seen: string[] = [];
+  subject.observe({ endpointRemoved: () => {} });
+  subject.observe({
+    endpointChanged: ({ name, labels }) => void seen.push(`${name} ${[...labels].join()}`),
+    endpointRemoved: ({ name }) => void seen.push(`-${name}`),
+  });
+  subject.observe({
+    endpointChanged: () => {
+      throw new Error('broken observer');
+    },
+    endpointRemoved: () => {},
+  });
+  const labelled = (value: string) => metadata('a', { labels: new Map([['rev', value]]) });
+  subject.replaceAll([labelled('1'), metadata('b')]);
+  expect(seen).toEqual([]);
+  const [before] = subject.endpoints;
+  subject.replaceAll([labelled('2'), metadata('b')]);
+  subject.upsert(labelled('2'));
+  subject.upsert(labelled('3'));
+  expect(seen).toEqual(['a rev,2', 'a rev,3']);
+  expect(subject.endpoints[0]).toBe(before);
+});
+
 test('whatever happens: ids and slots are unique, slots dense, observers and lookups agree with the list', () => {
   const change = fc.record({
     kind: fc.constantFrom('upsert', 'remove', 'replace'),

@@ -100,6 +100,7 @@ export class EndpointStore implements PoolWriter {
     if (present !== undefined && isSamePlace(present, metadata)) {
       if (isSameLabels(present.labels, metadata.labels)) return false;
       present.labels = new Map(metadata.labels);
+      this.#relabelled.push(present);
       return true;
     }
     if (present !== undefined) {
@@ -111,10 +112,13 @@ export class EndpointStore implements PoolWriter {
   }
 
   readonly #pending: EndpointMetadata[] = [];
+  /** Endpoints whose labels have changed and whose observers have not been told. */
+  readonly #relabelled: Endpoint[] = [];
 
   /**
    * Makes a change visible: first everybody stops seeing `leaving`, then observers drop them and their slots are
-   * free, then the pending endpoints are introduced to observers, then everybody sees them.
+   * free, then the pending endpoints are introduced to observers and they are told of changed ones, then everybody
+   * sees them.
    */
   #commit(leaving: readonly Endpoint[]): void {
     if (leaving.length > 0) {
@@ -131,6 +135,9 @@ export class EndpointStore implements PoolWriter {
       );
       this.#byId.set(endpoint.id, endpoint);
       for (const observer of this.#observers) this.#tellAdded(observer, endpoint);
+    }
+    for (const endpoint of this.#relabelled.splice(0)) {
+      for (const observer of this.#observers) this.#tellChanged(observer, endpoint);
     }
     this.#publish();
   }
@@ -154,6 +161,17 @@ export class EndpointStore implements PoolWriter {
       this.#log.error(
         { endpoint: endpoint.id, err: error },
         'an observer of the pool failed on a new endpoint',
+      );
+    }
+  }
+
+  #tellChanged(observer: EndpointObserver, endpoint: Endpoint): void {
+    try {
+      observer.endpointChanged?.(endpoint);
+    } catch (error) {
+      this.#log.error(
+        { endpoint: endpoint.id, err: error },
+        'an observer of the pool failed on a changed endpoint',
       );
     }
   }

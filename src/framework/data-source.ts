@@ -32,7 +32,7 @@ export class PollError extends Error {
 
 /**
  * Stands in a configuration for events that the picker delivers by itself: which endpoints there are, or objects of
- * Kubernetes. What `extractors` binds to it gets them, bound or not.
+ * Kubernetes. What `extractors` binds to it gets them, bound or not; `config/build.ts` checks that they fit.
  */
 export interface EventSource {
   /** `endpoints`: bound plugins observe endpoints; else they observe objects of this kind. */
@@ -42,6 +42,11 @@ export interface EventSource {
 /** Turns a source's bytes into endpoint metrics or attributes. */
 export interface Extractor {
   readonly payload: PayloadKind;
+  /**
+   * It keeps `endpoint.scraped` up to date. The first source with such an extractor is the primary one, by which the
+   * age of an endpoint's metrics and its reachability are judged.
+   */
+  readonly isPrimary?: boolean;
   /**
    * Writes what `bytes` says to `endpoint.scraped` or its attributes; returns whether at least one value was
    * found. Throws when the page is malformed; then nothing is written.

@@ -78,6 +78,8 @@ export interface ResponseBodyHook {
 /** Follows the pool's membership. */
 export interface EndpointObserver {
   endpointAdded?(endpoint: Endpoint): void;
+  /** Its labels are others than before. */
+  endpointChanged?(endpoint: Endpoint): void;
   /** After this returns, `endpoint.slot` may be given to another endpoint. */
   endpointRemoved(endpoint: Endpoint): void;
 }
@@ -99,14 +101,26 @@ export interface ObjectKind {
 }
 
 /**
- * Follows Kubernetes objects of one kind in the pool's namespace, where there is a Kubernetes. Level-triggered: the
- * present state arrives first, then changes; the same state may arrive twice.
+ * Follows Kubernetes objects of one kind, where there is a Kubernetes: those in the pool's namespace, or all of a kind
+ * that has no namespaces. Level-triggered: the present state arrives first, then changes; the same state may arrive
+ * twice. What a method throws is logged and goes no further.
  */
 export interface ObjectObserver {
   /** Undefined: none, nothing is watched. */
   readonly observedKind: ObjectKind | undefined;
   objectChanged(object: ObservedObject): void;
   objectRemoved(namespace: string, name: string): void;
+  /**
+   * Called once: with true when all objects that were there have been told, with false where there is no Kubernetes and
+   * none ever will be.
+   */
+  objectsSettled?(areFollowed: boolean): void;
+}
+
+/** Says when a plugin has what it needs; health checks of the process ask. */
+export interface ReadinessCheck {
+  /** False keeps the picker from being ready. A failure counts as false. Cheap: asked at every health check. */
+  isReady(): boolean;
 }
 
 /** Shows a bounded picture of a plugin's state on `/debug/plugins/state`: no addresses, no labels. */

@@ -8,6 +8,7 @@ import type {
   HeaderProcessor,
   ObjectObserver,
   PreRequestHook,
+  ReadinessCheck,
   ResponseBodyHook,
   ResponseHeaderHook,
   Screener,
@@ -41,6 +42,7 @@ export interface Pipeline {
   readonly responseBodyHooks: readonly Named<ResponseBodyHook>[];
   readonly endpointObservers: readonly Named<EndpointObserver>[];
   readonly objectObservers: readonly Named<ObjectObserver>[];
+  readonly readinessChecks: readonly Named<ReadinessCheck>[];
   /** In configuration order; a fallback, if any, is last. */
   readonly parsers: readonly Named<Parser>[];
   readonly saturationDetector: Named<SaturationDetector>;

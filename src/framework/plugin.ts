@@ -23,6 +23,7 @@ export type PluginKind =
   | 'response-body'
   | 'endpoint-observer'
   | 'object-observer'
+  | 'readiness-check'
   | 'state-dumper'
   | 'source'
   | 'event-source'
@@ -48,6 +49,8 @@ export interface PluginContext {
   readonly pools: number;
   /** Aborts when the process stops. */
   readonly signal: AbortSignal;
+  /** Environment variables of the process; for settings that a deployment gives there. Parameters win over them. */
+  readonly environment: Readonly<Record<string, string | undefined>>;
   /**
    * The instance that a parameter names, constructed before this one. Only names that the definition's `references`
    * gave; throws `ConfigurationError` for any other.
@@ -89,6 +92,11 @@ export interface PluginDefinition<Params, Instance extends object> {
   readonly params: z.ZodType<Params>;
   /** The reference accepts and ignores any `parameters` here; unknown keys only warn. */
   readonly ignoresParameters?: boolean;
+  /**
+   * Added without parameters, named after its type, when a plugin reads data of that producer and nobody makes it; for
+   * types that are no producers. Producers are added so when their data is required, these also when it is optional.
+   */
+  readonly isAddedOnDemand?: boolean;
   /** Set where this version knows the type and its parameters, but lacks what it works with: the part that is missing. */
   readonly needs?: string;
   /** Other plugins that the parameters name: they are constructed first. */

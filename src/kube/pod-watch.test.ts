@@ -4,8 +4,8 @@ import { FakeClock } from '../../test/support/fake-clock.ts';
 import { pod } from '../../test/support/kube-objects.ts';
 import { MemoryKubeApi } from '../../test/support/memory-kube-api.ts';
 import { turns } from '../../test/support/turns.ts';
+import { parseLabelSelector } from '../framework/label-selector.ts';
 import { SeededRng } from '../util/rng.ts';
-import { parseLabelSelector } from './label-selector.ts';
 import { PodWatch } from './pod-watch.ts';
 import { POD_RESOURCE } from './pods.ts';
 

@@ -1,8 +1,8 @@
+import { formatLabelSelector, type LabelSelector } from '../framework/label-selector.ts';
 import type { Log } from '../framework/log.ts';
 import type { Clock } from '../util/clock.ts';
 import type { Rng } from '../util/rng.ts';
 import type { KubeApi } from './api.ts';
-import { formatLabelSelector, type LabelSelector } from './label-selector.ts';
 import { POD_RESOURCE, type Pod, projectPod } from './pods.ts';
 import { Reflector } from './reflector.ts';
 

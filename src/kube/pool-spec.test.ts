@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { formatLabelSelector } from './label-selector.ts';
+import { formatLabelSelector } from '../framework/label-selector.ts';
 import type { Resource } from './objects.ts';
 import { POOL_RESOURCES, type PoolReading, readPool, selectorPool } from './pool-spec.ts';
 

@@ -6,7 +6,7 @@ import {
   labelValueProblem,
   matchLabelsSelector,
   parseLabelSelector,
-} from './label-selector.ts';
+} from '../framework/label-selector.ts';
 import type { KubeObject, Resource } from './objects.ts';
 import { problemsOf } from './problems.ts';
 

@@ -1,8 +1,8 @@
 import type { PoolWriter } from '../framework/discovery.ts';
+import { formatLabelSelector } from '../framework/label-selector.ts';
 import type { RewriteSink } from '../framework/model-rewrites.ts';
 import { sleep } from '../util/clock.ts';
 import { EndpointTable } from './endpoint-table.ts';
-import { formatLabelSelector } from './label-selector.ts';
 import { objectivesOf } from './objectives.ts';
 import { OwnWatches, type WatchServices } from './own-watches.ts';
 import type { PoolIdentity } from './pool-ref.ts';

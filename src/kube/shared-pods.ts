@@ -1,4 +1,4 @@
-import { formatLabelSelector, type LabelSelector, matchesLabels } from './label-selector.ts';
+import { formatLabelSelector, type LabelSelector, matchesLabels } from '../framework/label-selector.ts';
 import type { WatchServices } from './own-watches.ts';
 import { isSamePod, POD_RESOURCE, type Pod, projectPod } from './pods.ts';
 import { Reflector } from './reflector.ts';

@@ -1,4 +1,4 @@
-import type { LabelSelector } from './label-selector.ts';
+import type { LabelSelector } from '../framework/label-selector.ts';
 import type { RewriteReading } from './model-rewrites.ts';
 import type { ObjectiveReading } from './objectives.ts';
 import type { Pod } from './pods.ts';

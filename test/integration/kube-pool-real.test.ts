@@ -1,8 +1,12 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { EndpointStore } from '../../src/data/store.ts';
+import {
+  formatLabelSelector,
+  matchesLabels,
+  parseLabelSelector,
+} from '../../src/framework/label-selector.ts';
 import { ModelRewrites } from '../../src/framework/model-rewrites.ts';
 import { loadKubeApi } from '../../src/kube/client.ts';
-import { formatLabelSelector, matchesLabels, parseLabelSelector } from '../../src/kube/label-selector.ts';
 import type { KubeObject } from '../../src/kube/objects.ts';
 import { POD_RESOURCE } from '../../src/kube/pods.ts';
 import { PoolWatcher } from '../../src/kube/pool-watcher.ts';

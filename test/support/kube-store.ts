@@ -1,5 +1,5 @@
+import { matchesLabels, parseLabelSelector } from '../../src/framework/label-selector.ts';
 import { KubeError } from '../../src/kube/api.ts';
-import { matchesLabels, parseLabelSelector } from '../../src/kube/label-selector.ts';
 import type { KubeObject, Resource, Selection } from '../../src/kube/objects.ts';
 
 /** A change of an object, or a bookmark. */

@@ -110,6 +110,7 @@ interface PageMemory {
 
 class CoreMetricsExtractor implements Extractor {
   readonly payload = 'prometheus';
+  readonly isPrimary = true;
   readonly #plans = new Map<string, EnginePlan>();
   readonly #defaultPlan: EnginePlan;
   readonly #engineLabelKey: string;

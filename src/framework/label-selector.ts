@@ -1,4 +1,4 @@
-import { ConfigurationError } from '../framework/errors.ts';
+import { ConfigurationError } from './errors.ts';
 
 /** How the value of one label is judged; `values` has one or more entries for `in` and `notin`, one integer for `gt` and `lt`. */
 export interface Requirement {

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { ConfigurationError } from '../framework/errors.ts';
+import { ConfigurationError } from './errors.ts';
 import {
   formatLabelSelector,
   type LabelSelector,
