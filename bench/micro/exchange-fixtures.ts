@@ -78,6 +78,7 @@ export function pickerServices(): ExchangeServices {
     endpoints: () => store.endpoints,
     pools: 1,
     signal: new AbortController().signal,
+    environment: {},
   }));
   if (pipeline === undefined) throw new Error('the default configuration does not build');
   for (const { plugin } of pipeline.endpointObservers) store.observe(plugin);

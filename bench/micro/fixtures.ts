@@ -49,6 +49,7 @@ export const CONTEXT: PluginContext = {
   endpoints: () => [],
   pools: 1,
   signal: new AbortController().signal,
+  environment: {},
   plugin: (name) => {
     throw new Error(`nothing here refers to '${name}'`);
   },

@@ -33,6 +33,8 @@ export interface PoolInputs {
   readonly log: RootLog;
   readonly clock: Clock;
   readonly instruments: Instruments;
+  /** Environment variables of the process. */
+  readonly environment: Readonly<Record<string, string | undefined>>;
   /** In metrics. */
   readonly poolName: string;
   /** Pools of the process. */
@@ -118,6 +120,7 @@ export class PoolRuntime implements AsyncDisposable {
       endpoints: () => store.endpoints,
       pools,
       signal: lifetime.signal,
+      environment: inputs.environment,
     }));
     reportProblems(problems, inputs.configSource, log);
     return pipeline && new PoolRuntime(inputs, pipeline, { store, lifetime });

@@ -22,6 +22,8 @@ export interface PoolSetInputs {
   readonly log: RootLog;
   readonly clock: Clock;
   readonly registry: MetricRegistry;
+  /** Environment variables of the process. */
+  readonly environment: Readonly<Record<string, string | undefined>>;
 }
 
 /** A pool that works. */

@@ -23,6 +23,8 @@ export interface PickerInputs {
   readonly plans: readonly PoolPlan[];
   readonly log: RootLog;
   readonly clock: Clock;
+  /** Environment variables of the process. */
+  readonly environment: Readonly<Record<string, string | undefined>>;
   /** Undefined without Kubernetes. */
   readonly kube: KubeControl | undefined;
 }

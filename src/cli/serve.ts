@@ -60,7 +60,7 @@ export async function serveCommand(argv: readonly string[], io: CommandIo): Prom
           })
         : undefined;
     const plans = kube?.named(planned) ?? planned;
-    const picker = Picker.create({ ...services, plans, kube });
+    const picker = Picker.create({ ...services, plans, environment: io.env, kube });
     if (picker === undefined) return 1;
     return (await picker.run(io.signal)) ? 0 : 1;
   } catch (error) {

@@ -129,4 +129,5 @@ const INERT_CONTEXT = {
   endpoints: () => [],
   pools: 1,
   signal: AbortSignal.abort(),
+  environment: {},
 };

@@ -69,6 +69,8 @@ export interface ResponseHeaderHook {
 
 /** Sees the response body go by and its end. */
 export interface ResponseBodyHook {
+  /** Reads `response.events`: where no hook does, nothing is counted. */
+  readonly countsEvents?: boolean;
   /** First non-empty chunk of the body arrived. */
   responseStarted?(request: InferenceRequest, response: InferenceResponse): void;
   /** Exactly once for every request that got a target, however it ended; `response.cause` says how. */

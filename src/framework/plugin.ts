@@ -51,6 +51,8 @@ export interface PluginContext {
   readonly signal: AbortSignal;
   /** Environment variables of the process; for settings that a deployment gives there. Parameters win over them. */
   readonly environment: Readonly<Record<string, string | undefined>>;
+  /** Environment variables of the process; for settings that a deployment gives there. Parameters win over them. */
+  readonly environment: Readonly<Record<string, string | undefined>>;
   /**
    * The instance that a parameter names, constructed before this one. Only names that the definition's `references`
    * gave; throws `ConfigurationError` for any other.

@@ -22,6 +22,8 @@ export class InferenceResponse {
   readonly usage = new Usage();
   /** Bytes of the body so far. */
   sizeBytes = 0;
+  /** Events of a readable stream so far, without `[DONE]`; 0 unless a plugin has `countsEvents`. */
+  events = 0;
   /** `Clock.nowMs()` of the first non-empty body chunk; NaN before. */
   firstByteAtMs = Number.NaN;
   lastByteAtMs = Number.NaN;

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { NO_BODY } from '../framework/body.ts';
+import { controlHeader } from '../framework/control-headers.ts';
 import type { Endpoint } from '../framework/endpoint.ts';
 import { RejectionError } from '../framework/errors.ts';
 import type { Log } from '../framework/log.ts';
@@ -7,7 +8,7 @@ import type { SchedulingResult } from '../framework/profile-handler.ts';
 import type { InferenceRequest } from '../framework/request.ts';
 import type { Clock } from '../util/clock.ts';
 import { locateCandidates } from './candidates.ts';
-import { controlHeader, removeControlHeaders, removeRoutingHeaders } from './control-headers.ts';
+import { removeControlHeaders, removeRoutingHeaders } from './control-headers.ts';
 import type { RequestHooks } from './hooks.ts';
 import type { InFlight } from './in-flight.ts';
 import { type BodyView, parseBody, resolveTargetModel } from './model.ts';

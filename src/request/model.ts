@@ -1,6 +1,6 @@
+import { controlHeader } from '../framework/control-headers.ts';
 import { RejectionError } from '../framework/errors.ts';
 import type { InferenceRequest } from '../framework/request.ts';
-import { controlHeader } from './control-headers.ts';
 import type { ParserRegistry } from './path.ts';
 
 /** How much of the request body the picker sees: all, its beginning, or nothing. */

@@ -6,6 +6,7 @@ import type { Named } from '../framework/plugin.ts';
 import type { InferenceRequest } from '../framework/request.ts';
 import type { InferenceResponse } from '../framework/response.ts';
 import type { Clock } from '../util/clock.ts';
+import { EventCounter } from './event-counter.ts';
 import { type BodyKind, bodyKind, isEventStream, isRefusal } from './headers.ts';
 import { type ResponseHookServices, ResponseHooks } from './hooks.ts';
 import { ModelRestorer } from './restore-model.ts';
@@ -43,6 +44,7 @@ export interface ResponseServices extends ResponseHookServices {
 class ResponseState {
   usage: UsageReader | undefined = undefined;
   restorer: ModelRestorer | undefined = undefined;
+  events: EventCounter | undefined = undefined;
   /** `Clock.nowMs()` at the response headers; NaN before. */
   headersAtMs = Number.NaN;
   /** Time spent on chunks. */
@@ -57,12 +59,15 @@ const STATE = new AttributeKey<ResponseState>('ResponseState', 'response-handler
 export class ResponseHandler {
   readonly #services: ResponseServices;
   readonly #hooks: ResponseHooks;
+  /** Some hook wants to know how many events a stream has. */
+  readonly #countsEvents: boolean;
   readonly #clock: Clock;
   readonly #log: Log;
 
   constructor(services: ResponseServices) {
     this.#services = services;
     this.#hooks = new ResponseHooks(services.headerHooks, services.bodyHooks, services);
+    this.#countsEvents = services.bodyHooks.some(({ plugin }) => plugin.countsEvents === true);
     this.#clock = services.clock;
     this.#log = services.log;
   }
@@ -90,6 +95,7 @@ export class ResponseHandler {
     const nowMs = this.#clock.nowMs();
     this.#count(request, response, chunk.length, nowMs);
     state.usage?.push(chunk, isLast);
+    if (state.events !== undefined) response.events += state.events.push(chunk);
     const forwarded = state.restorer === undefined ? chunk : state.restorer.push(chunk, isLast);
     state.chunkMs += this.#clock.nowMs() - nowMs;
     return forwarded;
@@ -141,6 +147,7 @@ export class ResponseHandler {
     state.usage = isEvents
       ? new EventUsageReader(parser, response.usage)
       : new DocumentUsageReader(parser, response.usage);
+    if (isEvents && this.#countsEvents) state.events = new EventCounter();
     const { targetModel } = request;
     const { model } = request.body;
     if (model === '' || targetModel === '' || model === targetModel) return;

@@ -176,6 +176,7 @@ export function context(
     endpoints: () => endpoints,
     pools: 1,
     signal: new AbortController().signal,
+    environment: {},
     plugin: (other) => {
       const found = Object.hasOwn(plugins, other) ? plugins[other] : undefined;
       if (found === undefined) throw new Error(`the test has no plugin '${other}'`);
