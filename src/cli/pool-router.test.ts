@@ -35,6 +35,7 @@ function poolOf(place: string, seen: string[] = [], isBroken = false): RoutedPoo
         note('chunk');
         return chunk;
       },
+      finalMetadata: () => [{ namespace: 'envoy.lb', key: place, value: 1 }],
       end: () => note('end'),
     },
   };
@@ -172,6 +173,8 @@ test('every part of an exchange goes to the pool that took the request, and a re
     router.headers(request, response);
     const chunk = Buffer.from('x');
     expect(router.chunk(request, response, chunk, true)).toBe(chunk);
+    const told = router.finalMetadata(request, response).map(({ key }) => key);
+    expect(told).toEqual(hint.value === 'b' ? ['n/b'] : []);
     router.end(request, response);
   }
   expect(seen).toEqual(['n/b accept', 'n/b decide', 'n/b headers', 'n/b chunk', 'n/b end']);

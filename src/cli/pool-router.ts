@@ -4,7 +4,7 @@ import { AttributeKey } from '../framework/attribute.ts';
 import { RejectionError } from '../framework/errors.ts';
 import type { PoolHint } from '../framework/pool-hint.ts';
 import type { InferenceRequest } from '../framework/request.ts';
-import type { InferenceResponse } from '../framework/response.ts';
+import type { InferenceResponse, MetadataEntry } from '../framework/response.ts';
 import type { RequestObserver } from '../request/director.ts';
 import { normalizePath } from '../request/path.ts';
 import type { Clock } from '../util/clock.ts';
@@ -31,6 +31,7 @@ export interface PoolRouterOptions {
   readonly observer: Pick<RequestObserver, 'rejected' | 'processed'>;
 }
 
+const NO_METADATA: readonly MetadataEntry[] = [];
 const POOL = new AttributeKey<RoutedPool>('RoutedPool', 'pool-router');
 
 /** Cluster of an InferencePool in Istio, whose service is `<pool>-ip-<hash>`, the pool's name cut to fit a DNS label. */
@@ -97,6 +98,10 @@ export class PoolRouter implements RequestStage, ResponseStage {
   chunk(request: InferenceRequest, response: InferenceResponse, chunk: Buffer, isLast: boolean): Buffer {
     const stages = request.attributes.get(POOL)?.stages;
     return stages === undefined ? chunk : stages.response.chunk(request, response, chunk, isLast);
+  }
+
+  finalMetadata(request: InferenceRequest, response: InferenceResponse): readonly MetadataEntry[] {
+    return request.attributes.get(POOL)?.stages?.response.finalMetadata(request, response) ?? NO_METADATA;
   }
 
   end(request: InferenceRequest, response: InferenceResponse): void {

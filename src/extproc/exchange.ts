@@ -1,5 +1,5 @@
 import type { InferenceRequest } from '../framework/request.ts';
-import type { InferenceResponse } from '../framework/response.ts';
+import type { InferenceResponse, MetadataEntry } from '../framework/response.ts';
 
 /** How much of the request body the picker gets to see. */
 export type BodyView = 'whole' | 'prefix' | 'none';
@@ -49,6 +49,11 @@ export interface ResponseStage {
    * empty while part of an event is held back. With `isLast` everything held back is returned.
    */
   chunk(request: InferenceRequest, response: InferenceResponse, chunk: Buffer, isLast: boolean): Buffer;
+  /**
+   * All of the response went through `chunk`: what the data plane is told with the answer to its last part. Called at
+   * most once, before `end`.
+   */
+  finalMetadata(request: InferenceRequest, response: InferenceResponse): readonly MetadataEntry[];
   /** The exchange is over; `response.cause` says how. Called exactly once for every accepted request. */
   end(request: InferenceRequest, response: InferenceResponse): void;
 }

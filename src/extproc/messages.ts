@@ -1,4 +1,5 @@
 import { Headers } from '../framework/headers.ts';
+import type { MetadataEntry } from '../framework/response.ts';
 import {
   type BodyMutation,
   type CommonResponse,
@@ -11,7 +12,7 @@ import {
   type Struct,
 } from './codec.ts';
 import type { Decision } from './exchange.ts';
-import { DESTINATION_HEADER, destinationMetadata } from './metadata.ts';
+import { DESTINATION_HEADER, destinationMetadata, entriesMetadata } from './metadata.ts';
 
 /** Which half of an exchange a message belongs to. */
 export type Direction = 'request' | 'response';
@@ -89,6 +90,12 @@ export function decisionHead(decision: Decision, headers: Headers, contentLength
 export function plainHead(headerMutation: HeaderMutation | undefined): Head | undefined {
   if (headerMutation === undefined) return undefined;
   return { headerMutation, clearsRouteCache: false, dynamicMetadata: undefined };
+}
+
+/** The head of the last part of a response; undefined when there is nothing to tell. */
+export function finalHead(entries: readonly MetadataEntry[]): Head | undefined {
+  if (entries.length === 0) return undefined;
+  return { headerMutation: undefined, clearsRouteCache: false, dynamicMetadata: entriesMetadata(entries) };
 }
 
 /** Answers headers. */

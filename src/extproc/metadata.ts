@@ -1,3 +1,4 @@
+import type { MetadataEntry } from '../framework/response.ts';
 import type { Metadata, Struct, Value } from './codec.ts';
 
 /**
@@ -52,6 +53,26 @@ export function mergeSubset(
 /** `ip:port` that served the request as the data plane reports it with the response headers; '' when it does not. */
 export function servedEndpoint(metadata: Metadata | undefined): string {
   return read(metadata, LB_NAMESPACE, SERVED_KEYS)?.stringValue ?? '';
+}
+
+/** Whether one message has metadata of the load balancer's namespace. */
+export function hasLoadBalancerMetadata(metadata: Metadata | undefined): boolean {
+  const namespaces = metadata?.filterMetadata;
+  return namespaces !== undefined && Object.hasOwn(namespaces, LB_NAMESPACE);
+}
+
+/** Dynamic metadata of `entries`; the later of two with the same key wins. */
+export function entriesMetadata(entries: readonly MetadataEntry[]): Struct {
+  const namespaces = new Map<string, Map<string, Value>>();
+  for (const { namespace, key, value } of entries) {
+    const fields = namespaces.get(namespace) ?? new Map<string, Value>();
+    namespaces.set(namespace, fields.set(key, { numberValue: value }));
+  }
+  const structs = Array.from(
+    namespaces,
+    ([namespace, fields]) => [namespace, { structValue: { fields: Object.fromEntries(fields) } }] as const,
+  );
+  return { fields: Object.fromEntries(structs) };
 }
 
 /** Dynamic metadata that names the destination: the header's value once more, and scores if given. */

@@ -1,6 +1,6 @@
 import type { Headers } from '../framework/headers.ts';
 import { CHUNK_BYTES, Chunker, EMPTY } from './body-buffer.ts';
-import { encodeResponse, type ProcessingResponse } from './codec.ts';
+import { encodeResponse, type ProcessingResponse, type Struct } from './codec.ts';
 import type { Decision } from './exchange.ts';
 import { pieceTail, ReplyWriter, unchangedHeadersBytes } from './hot-replies.ts';
 import {
@@ -51,9 +51,15 @@ export class Outbound {
     if (!this.isMuted) this.#write(encodeResponse(message));
   }
 
-  /** Answers response headers with what changed in them. */
-  sendHeaders(headers: Headers): void {
+  /** Answers response headers with what changed in them, and with `metadata` when there is some. */
+  sendHeaders(headers: Headers, metadata: Struct | undefined): void {
     if (this.isMuted) return;
+    if (metadata !== undefined) {
+      const headerMutation = headerChanges(headers, []);
+      const head = { headerMutation, clearsRouteCache: false, dynamicMetadata: metadata };
+      this.send(headersReply('response', head));
+      return;
+    }
     if (headers.changedNames.length + headers.removedNames.length === 0) {
       this.#write(unchangedHeadersBytes('response'));
       return;
@@ -91,10 +97,15 @@ export class Outbound {
     this.#pump();
   }
 
-  /** Sends one chunk as `forward` does; at once when it is short and there is room. */
-  forwardChunk(direction: Direction, chunk: Uint8Array, endsStream: boolean): void {
-    if (chunk.length > CHUNK_BYTES || this.#isBlocked) {
-      this.forward(direction, { pieces: [chunk], endsStream }, undefined);
+  /** Sends one chunk as `forward` does; at once when it is short and there is room and no head. */
+  forwardChunk(
+    direction: Direction,
+    chunk: Uint8Array,
+    endsStream: boolean,
+    head: Head | undefined = undefined,
+  ): void {
+    if (chunk.length > CHUNK_BYTES || this.#isBlocked || head !== undefined) {
+      this.forward(direction, { pieces: [chunk], endsStream }, head);
       return;
     }
     this.sendPiece(direction, chunk, endsStream);

@@ -317,3 +317,55 @@ test('a response of many MiB in one message leaves in pieces as the transport ta
   expect(exchange.wire.isPaused).toBe(false);
   expect(exchange.stages.causes).toEqual(['natural']);
 });
+
+const COST = { namespace: 'envoy.lb', key: 'cost', value: 17 };
+
+/** What the answers to the last part carry as metadata. */
+test.each([
+  { name: 'full duplex: the last chunk', mode: FULL, script: [headers(), body('ab'), body('c', true)] },
+  { name: 'full duplex: the empty last chunk', mode: FULL, script: [headers(), body('ab'), body('', true)] },
+  { name: 'full duplex: the trailers', mode: FULL, script: [headers(), body('ab'), TRAILERS] },
+  { name: 'headers without body', mode: FULL, script: [headers('204', true)] },
+  { name: 'streamed: the last chunk', mode: STREAMED, script: [headers(), body('ab'), body('c', true)] },
+  { name: 'buffered: the body', mode: BUFFERED, script: [headers(), body('ab', true)] },
+  { name: 'buffered: the trailers', mode: BUFFERED, script: [headers(), body('ab'), TRAILERS] },
+])('what is told at the end rides on the last answer alone: $name', ({ mode, script }) => {
+  const exchange = routed(mode);
+  exchange.stages.metadata = [COST, { ...COST, key: 'tokens', value: 5 }, { ...COST, namespace: 'other' }];
+  for (const message of script) exchange.send(message);
+  const told = exchange.wire.written.map(({ dynamicMetadata }) => dynamicMetadata);
+  expect(told.slice(-script.length)).toHaveLength(script.length);
+  expect(told.slice(-script.length, -1).every((metadata) => metadata === undefined)).toBe(true);
+  expect(told.at(-1)).toEqual({
+    fields: {
+      'envoy.lb': {
+        structValue: { fields: { cost: { numberValue: 17 }, tokens: { numberValue: 5 } } },
+      },
+      other: { structValue: { fields: { cost: { numberValue: 17 } } } },
+    },
+  });
+});
+
+test('headers changed by hooks and metadata leave in one answer', () => {
+  const exchange = routed(FULL);
+  exchange.stages.metadata = [COST];
+  exchange.stages.onHeaders = (response) => response.headers?.set('x-a', 'b');
+  exchange.send(headers('204', true));
+  const { dynamicMetadata, responseHeaders } = exchange.wire.written.at(-1) ?? {};
+  expect(dynamicMetadata?.fields).toHaveProperty(['envoy.lb']);
+  expect(responseHeaders?.response?.headerMutation?.setHeaders?.map(({ header }) => header.key)).toEqual([
+    'x-a',
+  ]);
+});
+
+test('whether the data plane reported on its load balancing is kept apart from whom it named', () => {
+  for (const [said, want] of [
+    [metadata('envoy.lb', 'x', 'y'), true],
+    [metadata('other', 'x', 'y'), false],
+  ] as const) {
+    const exchange = routed(FULL);
+    exchange.send({ ...headers(), metadataContext: said });
+    exchange.send(body('', true));
+    expect(exchange.stages.responses[0]?.hasLoadBalancerMetadata).toBe(want);
+  }
+});

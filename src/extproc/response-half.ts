@@ -6,8 +6,8 @@ import { EMPTY } from './body-buffer.ts';
 import type { BodyMode } from './body-mode.ts';
 import type { BodyMutation, Metadata } from './codec.ts';
 import type { ResponseStage } from './exchange.ts';
-import { bodyReply, plainHead, setHeader, trailersReply } from './messages.ts';
-import { servedEndpoint } from './metadata.ts';
+import { bodyReply, finalHead, type Head, plainHead, setHeader, trailersReply } from './messages.ts';
+import { hasLoadBalancerMetadata, servedEndpoint } from './metadata.ts';
 import type { Outbound } from './outbound.ts';
 import type { Phase } from './request-half.ts';
 
@@ -32,6 +32,10 @@ export class ResponseHalf {
   #phase: Phase = 'headers';
   #request: InferenceRequest | undefined = undefined;
   #owesTrailers = false;
+  /** Goes with the answer to the trailers. */
+  #trailersHead: Head | undefined = undefined;
+  /** The response stage was asked what to tell at the end. */
+  #isFinal = false;
 
   constructor(stage: ResponseStage, outbound: Outbound, owner: ResponseOwner) {
     this.#stage = stage;
@@ -55,8 +59,10 @@ export class ResponseHalf {
     this.response.headers = headers;
     this.response.status = Number(headers.get(':status')) || 0;
     this.response.servedEndpoint = servedEndpoint(metadata);
+    this.response.hasLoadBalancerMetadata = hasLoadBalancerMetadata(metadata);
     if (this.#request !== undefined) this.#stage.headers(this.#request, this.response);
-    this.#outbound.sendHeaders(headers);
+    const head = isLast ? this.#finalHead() : undefined;
+    this.#outbound.sendHeaders(headers, head?.dynamicMetadata);
     if (isLast) this.#complete();
   }
 
@@ -72,6 +78,7 @@ export class ResponseHalf {
     if (this.#phase === 'done') return;
     const isBodyOpen = this.#phase === 'body' && this.mode !== 'none';
     const rest = isBodyOpen ? this.#chunk(EMPTY, true) : EMPTY;
+    this.#trailersHead = this.#finalHead();
     if (rest.length > 0 && this.mode !== 'full-duplex') {
       throw new RejectionError('internal', 'held back the end of a response that ended with trailers');
     }
@@ -85,7 +92,8 @@ export class ResponseHalf {
     if (this.#phase !== 'done') return;
     if (this.#owesTrailers) {
       this.#owesTrailers = false;
-      this.#outbound.send(trailersReply('response', undefined));
+      this.#outbound.send(trailersReply('response', this.#trailersHead));
+      this.#trailersHead = undefined;
     }
     this.#complete();
   }
@@ -103,7 +111,8 @@ export class ResponseHalf {
 
   #forward(bytes: Buffer, isLast: boolean): void {
     if (isLast) this.#phase = 'done';
-    if (bytes.length > 0 || isLast) this.#outbound.forwardChunk('response', bytes, isLast);
+    const head = isLast ? this.#finalHead() : undefined;
+    if (bytes.length > 0 || isLast) this.#outbound.forwardChunk('response', bytes, isLast, head);
     else this.forwarded();
   }
 
@@ -118,9 +127,17 @@ export class ResponseHalf {
       const isChanged = bytes !== chunk && !isCut;
       // A chunk of a stream says nothing about the length of the whole.
       const length = isChanged && this.mode !== 'streamed' ? contentLength(bytes) : undefined;
-      this.#outbound.send(bodyReply('response', isChanged ? replacement(bytes) : undefined, length));
+      const head = isLast ? merged(length, this.#finalHead()) : length;
+      this.#outbound.send(bodyReply('response', isChanged ? replacement(bytes) : undefined, head));
     }
     if (isLast) this.#complete();
+  }
+
+  /** What the last answer carries; undefined for nothing, and after the first call. */
+  #finalHead(): Head | undefined {
+    if (this.#request === undefined || this.#isFinal) return undefined;
+    this.#isFinal = true;
+    return finalHead(this.#stage.finalMetadata(this.#request, this.response));
   }
 
   #complete(): void {
@@ -129,7 +146,12 @@ export class ResponseHalf {
   }
 }
 
-function contentLength(bytes: Buffer): ReturnType<typeof plainHead> {
+function merged(head: Head | undefined, last: Head | undefined): Head | undefined {
+  if (head === undefined || last === undefined) return head ?? last;
+  return { ...head, dynamicMetadata: last.dynamicMetadata };
+}
+
+function contentLength(bytes: Buffer): Head | undefined {
   return plainHead({ setHeaders: [setHeader('content-length', String(bytes.length))] });
 }
 

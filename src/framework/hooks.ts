@@ -2,7 +2,7 @@ import type { Endpoint } from './endpoint.ts';
 import type { RejectionError } from './errors.ts';
 import type { SchedulingResult } from './profile-handler.ts';
 import type { InferenceRequest } from './request.ts';
-import type { InferenceResponse } from './response.ts';
+import type { InferenceResponse, MetadataEntry } from './response.ts';
 
 /** Runs once per request before admission. */
 export interface HeaderProcessor {
@@ -73,6 +73,11 @@ export interface ResponseBodyHook {
   readonly countsEvents?: boolean;
   /** First non-empty chunk of the body arrived. */
   responseStarted?(request: InferenceRequest, response: InferenceResponse): void;
+  /**
+   * The last part of the response is here and usage is final: what is returned goes to the data plane with the answer to
+   * that part. At most once, before `responseComplete`; not for an exchange that breaks off.
+   */
+  finalMetadata?(request: InferenceRequest, response: InferenceResponse): MetadataEntry | undefined;
   /** Exactly once for every request that got a target, however it ended; `response.cause` says how. */
   responseComplete(request: InferenceRequest, response: InferenceResponse): void;
 }

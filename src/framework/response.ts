@@ -8,6 +8,14 @@ export class Usage {
   cachedTokens = Number.NaN;
 }
 
+/** One number that the data plane gets to know with the end of a response, as dynamic metadata. */
+export interface MetadataEntry {
+  readonly namespace: string;
+  readonly key: string;
+  /** Finite. */
+  readonly value: number;
+}
+
 /** How an exchange ended, as end-of-stream hooks see it. */
 export type TerminationCause = 'natural' | 'client-disconnect' | 'evicted' | 'error';
 
@@ -29,6 +37,8 @@ export class InferenceResponse {
   lastByteAtMs = Number.NaN;
   /** `ip:port` that Envoy says served the request; '' when it does not say. */
   servedEndpoint = '';
+  /** The data plane sent metadata of namespace `envoy.lb` with the response headers, whatever is in it. */
+  hasLoadBalancerMetadata = false;
   /** '' while the exchange is open. */
   cause: TerminationCause | '' = '';
 }

@@ -23,7 +23,7 @@ export function parseBody(
   request.parser = parser;
   request.errorShape = parser.errorShape;
   try {
-    request.body = parser.parse(body, request.path);
+    request.body = parser.parse(body, request.path, request.headers);
   } catch (error) {
     if (view !== 'prefix') throw error;
   }

@@ -22,7 +22,7 @@ const EVENTS_TYPE = { 'content-type': 'text/event-stream' };
 const EMPTY = Buffer.alloc(0);
 
 /** A handler whose surroundings write down what they are told. */
-function setUp(options: { pool?: readonly Endpoint[]; fail?: string } = {}) {
+function setUp(options: { pool?: readonly Endpoint[]; fail?: string; tells?: boolean } = {}) {
   const calls: string[] = [];
   const clock = new FakeClock();
   const log = new RecordingLog();
@@ -49,6 +49,12 @@ function setUp(options: { pool?: readonly Endpoint[]; fail?: string } = {}) {
         plugin: {
           responseStarted: () => note('started'),
           responseComplete: (_request, response) => note(`complete ${response.usage.promptTokens}`),
+          ...(options.tells === true && {
+            finalMetadata: (_request: InferenceRequest, response: InferenceResponse) => {
+              note('asked');
+              return { namespace: 'n', key: 'k', value: response.usage.promptTokens };
+            },
+          }),
         },
       },
     ],
@@ -285,3 +291,51 @@ test.each(['header hook', 'started', 'complete ', 'completed'])(
     expect(log.lines).toHaveLength(1);
   },
 );
+
+test('what there is to tell at the end is asked for when usage is final, and only of who answers a request', () => {
+  const { handler, calls } = setUp({ tells: true });
+  const [one, response] = [sent(), answer(JSON_TYPE)];
+  handler.headers(one, response);
+  handler.chunk(one, response, Buffer.from('{"usage":{"prompt_tok'), false);
+  handler.chunk(one, response, Buffer.from('ens":3}}'), true);
+  expect(handler.finalMetadata(one, response)).toEqual([{ namespace: 'n', key: 'k', value: 3 }]);
+  handler.end(one, response);
+  expect(calls).toEqual([
+    'header hook',
+    'started',
+    'asked',
+    'complete 3',
+    'completed chosen  3 0',
+    'release',
+  ]);
+  one.endpoint = undefined;
+  expect(handler.finalMetadata(one, response)).toEqual([]);
+  expect(setUp().handler.finalMetadata(one, response)).toEqual([]);
+});
+
+test('an answer that is no JSON is read by the reader of its parser', () => {
+  const { handler } = setUp();
+  const [one, response] = [sent(), answer({ 'content-type': 'application/grpc' })];
+  const read: string[] = [];
+  one.parser = {
+    ...openaiParser.create({}, context()),
+    parse: () => one.body,
+    createResponseReader: (_request, { usage }) => ({
+      push: (chunk, isLast) => void read.push(`${chunk.toString()} ${isLast}`),
+      finish: () => {
+        usage.promptTokens = 9;
+      },
+    }),
+  };
+  handler.headers(one, response);
+  for (const [text, isLast] of [
+    ['a', false],
+    ['b', true],
+  ] as const) {
+    const chunk = Buffer.from(text);
+    expect(handler.chunk(one, response, chunk, isLast)).toBe(chunk);
+  }
+  handler.end(one, response);
+  expect(read).toEqual(['a false', 'b true']);
+  expect(response.usage.promptTokens).toBe(9);
+});

@@ -2,16 +2,17 @@ import { AttributeKey } from '../framework/attribute.ts';
 import type { Endpoint } from '../framework/endpoint.ts';
 import type { ResponseBodyHook, ResponseHeaderHook } from '../framework/hooks.ts';
 import type { Log } from '../framework/log.ts';
+import type { ResponseReader } from '../framework/parser.ts';
 import type { Named } from '../framework/plugin.ts';
 import type { InferenceRequest } from '../framework/request.ts';
-import type { InferenceResponse } from '../framework/response.ts';
+import type { InferenceResponse, MetadataEntry } from '../framework/response.ts';
 import type { Clock } from '../util/clock.ts';
 import { EventCounter } from './event-counter.ts';
 import { type BodyKind, bodyKind, isEventStream, isRefusal } from './headers.ts';
 import { type ResponseHookServices, ResponseHooks } from './hooks.ts';
 import { ModelRestorer } from './restore-model.ts';
 import { EventUsageReader } from './sse.ts';
-import { DocumentUsageReader, type UsageReader } from './usage-reader.ts';
+import { DocumentUsageReader } from './usage-reader.ts';
 
 /** Told what responses do; supplied by telemetry. What it throws is contained. */
 export interface ResponseObserver {
@@ -42,7 +43,7 @@ export interface ResponseServices extends ResponseHookServices {
 
 /** What is known of one response between two calls. */
 class ResponseState {
-  usage: UsageReader | undefined = undefined;
+  usage: ResponseReader | undefined = undefined;
   restorer: ModelRestorer | undefined = undefined;
   events: EventCounter | undefined = undefined;
   /** `Clock.nowMs()` at the response headers; NaN before. */
@@ -51,6 +52,8 @@ class ResponseState {
   chunkMs = 0;
   isEnded = false;
 }
+
+const NO_METADATA: readonly MetadataEntry[] = [];
 
 /** Lives on the request, so that it leaves with it. */
 const STATE = new AttributeKey<ResponseState>('ResponseState', 'response-handler');
@@ -101,18 +104,20 @@ export class ResponseHandler {
     return forwarded;
   }
 
+  /** See `ResponseStage`. Usage is final from here on. */
+  finalMetadata(request: InferenceRequest, response: InferenceResponse): readonly MetadataEntry[] {
+    if (!this.#hooks.hasReporters || request.endpoint === undefined) return NO_METADATA;
+    this.#finishUsage(stateOf(request));
+    return this.#hooks.finalMetadata(request, response);
+  }
+
   /** The exchange is over: usage, hooks, observer, release, in this order. A second call does nothing. */
   end(request: InferenceRequest, response: InferenceResponse): void {
     const state = stateOf(request);
     if (state.isEnded) return;
     state.isEnded = true;
     let nowMs = this.#clock.nowMs();
-    try {
-      state.usage?.finish();
-    } catch (error) {
-      this.#contain('usage', error);
-    }
-    state.usage = undefined;
+    this.#finishUsage(state);
     state.restorer = undefined;
     if (request.endpoint !== undefined) nowMs = this.#hooks.complete(request, response, nowMs);
     const processingMs = response.isStreaming ? state.chunkMs : nowMs - state.headersAtMs;
@@ -128,6 +133,15 @@ export class ResponseHandler {
     }
   }
 
+  #finishUsage(state: ResponseState): void {
+    try {
+      state.usage?.finish();
+    } catch (error) {
+      this.#contain('usage', error);
+    }
+    state.usage = undefined;
+  }
+
   /** Gives the credit to the endpoint that the data plane names, when that is another one. */
   #attribute(request: InferenceRequest, chosen: Endpoint, servedEndpoint: string): void {
     if (servedEndpoint === '' || servedEndpoint === chosen.hostPort) return;
@@ -141,6 +155,10 @@ export class ResponseHandler {
   #follow(request: InferenceRequest, response: InferenceResponse, state: ResponseState): void {
     const { parser } = request;
     if (parser === undefined || !parser.readsResponse) return;
+    if (parser.createResponseReader !== undefined) {
+      state.usage = parser.createResponseReader(request, response);
+      return;
+    }
     const kind: BodyKind = bodyKind(request, response);
     if (kind === 'opaque') return;
     const isEvents = kind === 'events';

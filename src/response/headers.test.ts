@@ -31,7 +31,8 @@ test.each([
   { headers: {}, asked: false, kind: 'document', stream: false },
   { headers: { 'content-type': '' }, asked: true, kind: 'events', stream: true },
   { headers: { 'content-type': 'audio/mpeg' }, asked: true, kind: 'opaque', stream: false },
-  { headers: { 'content-type': 'application/grpc' }, asked: true, kind: 'opaque', stream: false },
+  { headers: { 'content-type': 'application/grpc' }, asked: true, kind: 'opaque', stream: true },
+  { headers: { 'content-type': 'application/grpc' }, asked: false, kind: 'opaque', stream: false },
   {
     headers: { 'content-type': 'application/json', 'content-encoding': 'gzip' },
     asked: false,

@@ -16,10 +16,11 @@ export function bodyKind(request: InferenceRequest, response: InferenceResponse)
   return isPlain && type.toLowerCase().includes('json') ? 'document' : 'opaque';
 }
 
-/** Whether the response is a stream of events, readable or not. */
+/** Whether the response is a stream, readable or not: of events, or of messages where the client asked for that. */
 export function isEventStream(request: InferenceRequest, response: InferenceResponse): boolean {
   const type = response.headers?.get('content-type') ?? '';
-  return type === '' ? request.body.isStreaming : type.toLowerCase().includes('text/event-stream');
+  const isUntold = type === '' || type.startsWith('application/grpc');
+  return isUntold ? request.body.isStreaming : type.toLowerCase().includes('text/event-stream');
 }
 
 /**

@@ -80,3 +80,26 @@ test('each call is timed', () => {
     expect(timed).toEqual([0.002]);
   }
 });
+
+test('what hooks tell at the end is collected in order; one that throws tells nothing', () => {
+  const services = {
+    clock: new FakeClock(),
+    log: new RecordingLog(),
+    instruments: new RecordingInstruments(),
+  };
+  const telling = (finalMetadata: ResponseBodyHook['finalMetadata']): Named<ResponseBodyHook> => ({
+    name: 't',
+    type: 't',
+    plugin: { responseComplete: () => {}, ...(finalMetadata !== undefined && { finalMetadata }) },
+  });
+  const entry = (key: string) => ({ namespace: 'n', key, value: 1 });
+  const broken = () => {
+    throw new Error('broken');
+  };
+  const hooks = [() => entry('a'), broken, undefined, () => undefined, () => entry('b')].map(telling);
+  const runner = new ResponseHooks([], hooks, services);
+  expect(runner.hasReporters).toBe(true);
+  expect(runner.finalMetadata(request(), new InferenceResponse())).toEqual([entry('a'), entry('b')]);
+  expect(services.log.lines).toHaveLength(1);
+  expect(new ResponseHooks([], [telling(undefined)], services).hasReporters).toBe(false);
+});

@@ -3,7 +3,7 @@ import type { CounterCell, HistogramCell, Instruments } from '../framework/instr
 import type { Log } from '../framework/log.ts';
 import type { Named } from '../framework/plugin.ts';
 import type { InferenceRequest } from '../framework/request.ts';
-import type { InferenceResponse } from '../framework/response.ts';
+import type { InferenceResponse, MetadataEntry } from '../framework/response.ts';
 import type { Clock } from '../util/clock.ts';
 
 /** At most one line per plugin in this time, so that a broken plugin cannot flood the log. */
@@ -27,6 +27,8 @@ export interface ResponseHookServices {
 export class ResponseHooks {
   readonly #headerHooks: readonly Measured<ResponseHeaderHook>[];
   readonly #bodyHooks: readonly Measured<ResponseBodyHook>[];
+  /** Those of `#bodyHooks` that have something to tell at the end. */
+  readonly #reporters: readonly Measured<ResponseBodyHook>[];
   readonly #clock: Clock;
   readonly #log: Log;
 
@@ -39,6 +41,7 @@ export class ResponseHooks {
     this.#log = services.log;
     this.#headerHooks = measured(headerHooks, 'ResponseReceived', services.instruments);
     this.#bodyHooks = measured(bodyHooks, 'ResponseStreaming', services.instruments);
+    this.#reporters = this.#bodyHooks.filter(({ plugin }) => plugin.finalMetadata !== undefined);
   }
 
   headers(request: InferenceRequest, response: InferenceResponse): void {
@@ -66,6 +69,27 @@ export class ResponseHooks {
       }
       startMs = this.#observe(hook, startMs);
     }
+  }
+
+  /** Somebody has something to tell the data plane at the end of a response. */
+  get hasReporters(): boolean {
+    return this.#reporters.length > 0;
+  }
+
+  /** What there is to tell at the end. */
+  finalMetadata(request: InferenceRequest, response: InferenceResponse): readonly MetadataEntry[] {
+    const entries: MetadataEntry[] = [];
+    let startMs = this.#clock.nowMs();
+    for (const hook of this.#reporters) {
+      try {
+        const entry = hook.plugin.finalMetadata?.(request, response);
+        if (entry !== undefined) entries.push(entry);
+      } catch (error) {
+        this.#contain(hook, 'final metadata hook failed', error);
+      }
+      startMs = this.#observe(hook, startMs);
+    }
+    return entries;
   }
 
   /** The response ended at `nowMs`, which is the present. Returns the time after the last hook. */

@@ -1,7 +1,7 @@
-import type { Parser } from '../framework/parser.ts';
+import type { Parser, ResponseReader } from '../framework/parser.ts';
 import type { Usage } from '../framework/response.ts';
 import { LatestEvent } from './latest-event.ts';
-import { decodeObject, type UsageReader } from './usage-reader.ts';
+import { decodeObject } from './usage-reader.ts';
 
 /** Most of one event that is kept while it is incomplete; a longer one is not read. */
 const MAX_EVENT_BYTES = 1024 * 1024;
@@ -26,9 +26,11 @@ const NOTHING = Buffer.alloc(0);
  * one native search; an event spread over chunks is put together in a copy. Where every event reports usage, only the
  * last one is decoded. Lines end in LF or CRLF; `data:` may lack its space; data may span lines.
  */
-export class EventUsageReader implements UsageReader {
+export class EventUsageReader implements ResponseReader {
   readonly #parser: Parser;
   readonly #usage: Usage;
+  /** Events without it report nothing. */
+  readonly #word: Buffer;
   /** Start of an event that is not complete. */
   #carry: Buffer = NOTHING;
   #length = 0;
@@ -40,6 +42,8 @@ export class EventUsageReader implements UsageReader {
   constructor(parser: Parser, usage: Usage) {
     this.#parser = parser;
     this.#usage = usage;
+    const { usagePlace } = parser;
+    this.#word = usagePlace === undefined ? USAGE : Buffer.from(usagePlace.member);
   }
 
   push(chunk: Buffer): void {
@@ -106,7 +110,7 @@ export class EventUsageReader implements UsageReader {
   /** Reads those of the complete events in `[from, end)` that report usage. */
   #readEvents(bytes: Buffer, from: number, end: number): void {
     let start = from;
-    let found = findUsage(bytes, start, end);
+    let found = findUsage(bytes, this.#word, start, end);
     while (found >= 0) {
       // the event around the word: after the last blank line before it, up to the next one
       const before = lastEventEnd(bytes.subarray(0, found), start);
@@ -118,7 +122,7 @@ export class EventUsageReader implements UsageReader {
         this.#readEvent(bytes.subarray(eventStart, eventEnd));
       }
       start = eventEnd;
-      found = findUsage(bytes, start, end);
+      found = findUsage(bytes, this.#word, start, end);
     }
   }
 
@@ -140,7 +144,7 @@ export class EventUsageReader implements UsageReader {
       if (isDataLine(event, start)) {
         lines += 1;
         const line = event.subarray(start + DATA.length, end);
-        if (line.includes(USAGE) && (this.#readDocument(line) || this.#readLast(line))) return;
+        if (line.includes(this.#word) && (this.#readDocument(line) || this.#readLast(line))) return;
       }
       start = end + 1;
     }
@@ -161,13 +165,12 @@ export class EventUsageReader implements UsageReader {
 }
 
 /**
- * Position of the next `usage` in `[from, end)` that may report something; -1 when there is none. Events that only
+ * Position of the next `word` in `[from, end)` that may report something; -1 when there is none. Events that only
  * say `"usage":null`, as OpenAI's do until the last one, are passed over without being decoded.
  */
-function findUsage(bytes: Buffer, from: number, end: number): number {
-  let at = bytes.indexOf(USAGE, from);
-  while (at >= 0 && at < end && isNull(bytes, at + USAGE.length))
-    at = bytes.indexOf(USAGE, at + USAGE.length);
+function findUsage(bytes: Buffer, word: Buffer, from: number, end: number): number {
+  let at = bytes.indexOf(word, from);
+  while (at >= 0 && at < end && isNull(bytes, at + word.length)) at = bytes.indexOf(word, at + word.length);
   return at < end ? at : -1;
 }
 

@@ -1,5 +1,5 @@
 import type { JsonObject } from '../framework/body.ts';
-import type { Parser } from '../framework/parser.ts';
+import type { Parser, ResponseReader } from '../framework/parser.ts';
 import type { Usage } from '../framework/response.ts';
 import { type ByteRange, scanMembers, scanTail } from '../util/json-scan.ts';
 
@@ -11,25 +11,20 @@ const HALF_BYTES = KEPT_BYTES / 2;
 const WALKED_BYTES = 64 * 1024;
 const FIRST_BYTES = 2048;
 const OPEN_BRACE = 0x7b;
+const OPEN_BRACKET = 0x5b;
 const SPACE = 0x20;
 const FIRST_OF_BYTE_ORDER_MARK = 0xef;
-
-/** Follows one response body and knows its token counts at the end. Never throws, whatever the bytes are. */
-export interface UsageReader {
-  /** A chunk of the body, not empty; not kept. None follows one with `isLast`. */
-  push(chunk: Buffer, isLast: boolean): void;
-  /** The body ended, or will not go on. Usage is complete afterwards. */
-  finish(): void;
-}
 
 /**
  * Reads the usage of one JSON document, of which only `usage` is decoded: at once when the document comes in one chunk,
  * else at its end from a copy of at most 1 MiB. Of a longer document the beginning and the end are kept, and `usage` is
- * found in either.
+ * found in either. Where batches are answered with arrays, those are decoded whole, as long as nothing is missing.
  */
-export class DocumentUsageReader implements UsageReader {
+export class DocumentUsageReader implements ResponseReader {
   readonly #parser: Parser;
   readonly #usage: Usage;
+  readonly #member: string;
+  readonly #allowsArray: boolean;
   #kept: Buffer = Buffer.alloc(0);
   #length = 0;
   /** Something between the two halves of `#kept` is missing. */
@@ -39,12 +34,14 @@ export class DocumentUsageReader implements UsageReader {
   constructor(parser: Parser, usage: Usage) {
     this.#parser = parser;
     this.#usage = usage;
+    this.#member = parser.usagePlace?.member ?? 'usage';
+    this.#allowsArray = parser.usagePlace?.allowsArray === true;
   }
 
   push(chunk: Buffer, isLast: boolean): void {
     if (!this.#isDocument) return;
     if (this.#length === 0) {
-      this.#isDocument = mayBeginObject(chunk);
+      this.#isDocument = mayBeginDocument(chunk, this.#allowsArray);
       if (!this.#isDocument) return;
       if (isLast && chunk.length <= KEPT_BYTES) {
         this.#read(chunk);
@@ -70,8 +67,11 @@ export class DocumentUsageReader implements UsageReader {
   }
 
   #read(bytes: Buffer): void {
-    const document = usageDocument(bytes, this.#isCut ? HALF_BYTES : 0);
+    const document = usageDocument(bytes, this.#isCut ? HALF_BYTES : 0, this.#member);
     if (document !== undefined) this.#parser.readUsage(document, false, this.#usage);
+    else if (this.#allowsArray && !this.#isCut) {
+      for (const one of decodeArray(bytes)) this.#parser.readUsage(one, false, this.#usage);
+    }
   }
 
   /** Makes room in the upper half, keeping the later part of it. */
@@ -90,32 +90,33 @@ export class DocumentUsageReader implements UsageReader {
   }
 }
 
-function mayBeginObject(chunk: Buffer): boolean {
+function mayBeginDocument(chunk: Buffer, allowsArray: boolean): boolean {
   for (const byte of chunk) {
-    if (byte > SPACE) return byte === OPEN_BRACE || byte === FIRST_OF_BYTE_ORDER_MARK;
+    if (byte <= SPACE) continue;
+    return byte === OPEN_BRACE || byte === FIRST_OF_BYTE_ORDER_MARK || (allowsArray && byte === OPEN_BRACKET);
   }
   return true;
 }
 
-/** A document of the member `usage` alone. `headBytes`: where the end begins, or 0 when nothing is missing. */
-function usageDocument(kept: Buffer, headBytes: number): JsonObject | undefined {
+/** A document of the member that reports usage alone. `headBytes`: where the end begins, or 0 when nothing is missing. */
+function usageDocument(kept: Buffer, headBytes: number, member: string): JsonObject | undefined {
   if (kept.length <= WALKED_BYTES) {
-    const scan = scanMembers(kept, 'usage');
+    const scan = scanMembers(kept, member);
     // what is cut off or goes on after its end is no document
     if (scan === undefined || scan.end < 0 || !isBlank(kept, scan.end)) return undefined;
-    return decodeMember(kept, scan.values.at(-1));
+    return decodeMember(kept, member, scan.values.at(-1));
   }
   const tail = headBytes === 0 ? kept : kept.subarray(headBytes);
-  const inTail = scanTail(tail, 'usage');
-  if (inTail !== undefined) return decodeMember(tail, inTail);
+  const inTail = scanTail(tail, member);
+  if (inTail !== undefined) return decodeMember(tail, member, inTail);
   const head = headBytes === 0 ? kept : kept.subarray(0, headBytes);
-  return decodeMember(head, scanMembers(head, 'usage')?.values.at(-1));
+  return decodeMember(head, member, scanMembers(head, member)?.values.at(-1));
 }
 
-function decodeMember(bytes: Buffer, value: ByteRange | undefined): JsonObject | undefined {
+function decodeMember(bytes: Buffer, member: string, value: ByteRange | undefined): JsonObject | undefined {
   if (value === undefined) return undefined;
   try {
-    return { usage: JSON.parse(bytes.toString('utf8', value.start, value.end)) as unknown };
+    return { [member]: JSON.parse(bytes.toString('utf8', value.start, value.end)) as unknown };
   } catch {
     return undefined;
   }
@@ -126,13 +127,25 @@ function isBlank(bytes: Buffer, from: number): boolean {
   return true;
 }
 
+/** The objects of the JSON array in `bytes`; none when it is something else. */
+function decodeArray(bytes: Buffer): readonly JsonObject[] {
+  try {
+    const value: unknown = JSON.parse(bytes.toString('utf8'));
+    return Array.isArray(value) ? value.filter(isObject) : [];
+  } catch {
+    return [];
+  }
+}
+
+function isObject(value: unknown): value is JsonObject {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
 /** The JSON object in `bytes`; undefined when it is something else. */
 export function decodeObject(bytes: Buffer): JsonObject | undefined {
   try {
     const value: unknown = JSON.parse(bytes.toString('utf8').trim());
-    return typeof value === 'object' && value !== null && !Array.isArray(value)
-      ? (value as JsonObject) // a decoded JSON object has string keys and unknown values
-      : undefined;
+    return isObject(value) ? value : undefined;
   } catch {
     return undefined;
   }

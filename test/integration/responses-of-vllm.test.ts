@@ -74,7 +74,7 @@ function exchange(name: string, cut: (body: Buffer) => readonly Buffer[], client
   request.targetModel = body.model;
   const sent = Buffer.from(JSON.stringify({ ...body, model: clientModel ?? body.model }));
   if (name !== 'error-validation.json' && request.parser !== undefined) {
-    request.body = request.parser.parse(sent, path);
+    request.body = request.parser.parse(sent, path, request.headers);
   }
   const response = answerOf(name);
   handler.headers(request, response);

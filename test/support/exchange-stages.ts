@@ -1,6 +1,6 @@
 import type { Decision, ExchangeContext, RequestStage, ResponseStage } from '../../src/extproc/exchange.ts';
 import type { InferenceRequest } from '../../src/framework/request.ts';
-import type { InferenceResponse } from '../../src/framework/response.ts';
+import type { InferenceResponse, MetadataEntry } from '../../src/framework/response.ts';
 
 /** A decision for `destination` that changes nothing else. */
 export function decision(destination = '10.0.0.1:8000', more: Partial<Decision> = {}): Decision {
@@ -24,6 +24,8 @@ export class FakeStages implements RequestStage, ResponseStage {
   ) => Decision | Promise<Decision> = () => decision();
   onHeaders: (response: InferenceResponse) => void = () => {};
   onChunk: (chunk: Buffer, isLast: boolean) => Buffer = (chunk) => chunk;
+  /** What the data plane is told at the end of a response. */
+  metadata: readonly MetadataEntry[] = [];
   onEnd: () => void = () => {};
   #waiting: { readonly until: () => boolean; readonly resolve: () => void }[] = [];
 
@@ -49,6 +51,10 @@ export class FakeStages implements RequestStage, ResponseStage {
   chunk(_request: InferenceRequest, _response: InferenceResponse, chunk: Buffer, isLast: boolean): Buffer {
     this.chunks.push(`${chunk.toString()}${isLast ? '|' : ''}`);
     return this.onChunk(chunk, isLast);
+  }
+
+  finalMetadata(): readonly MetadataEntry[] {
+    return this.metadata;
   }
 
   end(_request: InferenceRequest, response: InferenceResponse): void {
