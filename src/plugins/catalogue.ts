@@ -4,10 +4,14 @@ import { coreMetricsExtractor } from './extractors/core-metrics-extractor.ts';
 import { byLabel } from './filters/by-label.ts';
 import { decodeFilter } from './filters/decode-filter.ts';
 import { encodeFilter } from './filters/encode-filter.ts';
+import { endpointAttributeFilter } from './filters/endpoint-attribute-filter.ts';
 import { headerBasedTestingFilter } from './filters/header-based-testing-filter.ts';
 import { labelSelectorFilter } from './filters/label-selector-filter.ts';
+import { multiclusterSessionAffinityFilter } from './filters/multicluster-session-affinity-filter.ts';
 import { prefillFilter } from './filters/prefill-filter.ts';
 import { sessionAffinityFilter } from './filters/session-affinity-filter.ts';
+import { topologyAffinityFilter } from './filters/topology-affinity-filter.ts';
+import { utilizationFilter } from './filters/utilization-filter.ts';
 import { agentIdentity } from './header-processors/agent-identity.ts';
 import { anthropicParser } from './parsers/anthropic-parser.ts';
 import { openaiParser } from './parsers/openai-parser.ts';
@@ -16,43 +20,71 @@ import { vllmhttpParser } from './parsers/vllmhttp-parser.ts';
 import { maxScorePicker } from './pickers/max-score-picker.ts';
 import { randomPicker } from './pickers/random-picker.ts';
 import { weightedRandomPicker } from './pickers/weighted-random-picker.ts';
+import { PLANNED } from './planned-types.ts';
 import { approxPrefixCacheProducer } from './producers/approx-prefix-cache-producer.ts';
+import { burstPrefixCacheProducer } from './producers/burst-prefix-cache-producer.ts';
 import { inflightLoadProducer } from './producers/inflight-load-producer.ts';
+import { mmEmbeddingsCacheProducer } from './producers/mm-embeddings-cache-producer.ts';
+import { p2pSourceProducer } from './producers/p2p-source-producer.ts';
 import { sessionIdProducer } from './producers/session-id-producer.ts';
 import { tokenProducer } from './producers/token-producer.ts';
 import { singleProfileHandler } from './profile-handlers/single-profile-handler.ts';
 import { concurrencyDetector } from './saturation/concurrency-detector.ts';
 import { utilizationDetector } from './saturation/utilization-detector.ts';
 import { activeRequestScorer } from './scorers/active-request-scorer.ts';
+import { contextLengthAware } from './scorers/context-length-aware.ts';
+import { endpointAttributeScorer } from './scorers/endpoint-attribute-scorer.ts';
+import { headerLabelAffinityScorer } from './scorers/header-label-affinity-scorer.ts';
 import { kvCacheUtilizationScorer } from './scorers/kv-cache-utilization-scorer.ts';
+import { lmetricScorer } from './scorers/lmetric-scorer.ts';
 import { loadAwareScorer } from './scorers/load-aware-scorer.ts';
 import { loraAffinityScorer } from './scorers/lora-affinity-scorer.ts';
+import { mmEmbeddingsCacheScorer } from './scorers/mm-embeddings-cache-scorer.ts';
+import { multiclusterKvCacheUtilizationScorer } from './scorers/multicluster-kv-cache-utilization-scorer.ts';
+import { multiclusterPrefixCacheScorer } from './scorers/multicluster-prefix-cache-scorer.ts';
+import { multiclusterQueueScorer } from './scorers/multicluster-queue-scorer.ts';
 import { noHitLruScorer } from './scorers/no-hit-lru-scorer.ts';
 import { prefixCacheScorer } from './scorers/prefix-cache-scorer.ts';
 import { queueScorer } from './scorers/queue-scorer.ts';
 import { runningRequestsSizeScorer } from './scorers/running-requests-size-scorer.ts';
 import { sessionAffinityScorer } from './scorers/session-affinity-scorer.ts';
+import { tokenLoadScorer } from './scorers/token-load-scorer.ts';
+import { topologyAffinityScorer } from './scorers/topology-affinity-scorer.ts';
 import { metricsDataSource } from './sources/metrics-data-source.ts';
 
 const FILTERS: readonly AnyPluginDefinition[] = [
   decodeFilter,
   encodeFilter,
+  endpointAttributeFilter,
   headerBasedTestingFilter,
   labelSelectorFilter,
+  multiclusterSessionAffinityFilter,
   prefillFilter,
   sessionAffinityFilter,
+  topologyAffinityFilter,
+  utilizationFilter,
   byLabel,
 ];
 export const SCORERS: readonly AnyPluginDefinition[] = [
   activeRequestScorer,
+  contextLengthAware,
+  endpointAttributeScorer,
+  headerLabelAffinityScorer,
   kvCacheUtilizationScorer,
+  lmetricScorer,
   loadAwareScorer,
   loraAffinityScorer,
+  mmEmbeddingsCacheScorer,
+  multiclusterKvCacheUtilizationScorer,
+  multiclusterPrefixCacheScorer,
+  multiclusterQueueScorer,
   noHitLruScorer,
   prefixCacheScorer,
   queueScorer,
   runningRequestsSizeScorer,
   sessionAffinityScorer,
+  tokenLoadScorer,
+  topologyAffinityScorer,
 ];
 const PICKERS: readonly AnyPluginDefinition[] = [maxScorePicker, randomPicker, weightedRandomPicker];
 const PROFILE_HANDLERS: readonly AnyPluginDefinition[] = [singleProfileHandler];
@@ -60,7 +92,10 @@ const HEADER_PROCESSORS: readonly AnyPluginDefinition[] = [agentIdentity];
 const PRODUCERS: readonly AnyPluginDefinition[] = [
   tokenProducer,
   approxPrefixCacheProducer,
+  burstPrefixCacheProducer,
   inflightLoadProducer,
+  mmEmbeddingsCacheProducer,
+  p2pSourceProducer,
   sessionIdProducer,
 ];
 const PARSERS: readonly AnyPluginDefinition[] = [
@@ -87,4 +122,5 @@ export const CATALOGUE: readonly AnyPluginDefinition[] = [
   ...SOURCES,
   ...EXTRACTORS,
   ...DISCOVERY,
+  ...PLANNED,
 ];

@@ -213,6 +213,16 @@ export const METRICS: readonly Metric[] = [
     help: 'Entries of the prefix index.',
     twin: { name: 'inference_extension_prefix_indexer_size', labels: [] },
   }),
+  counter('encoder_cache_queries_total', [...PLUGIN, 'modality'], {
+    help: 'Distinct media items of requests whose encoder was chosen.',
+  }),
+  counter('encoder_cache_hits_total', [...PLUGIN, 'modality', 'pod'], {
+    help: 'Of these, items that the chosen encoder was sent before.',
+  }),
+  histogram('encoder_cache_hit_ratio', PLUGIN, {
+    buckets: BUCKETS.ratio,
+    help: 'Share of the media items of a request that the chosen encoder was sent before.',
+  }),
   histogram('prefix_indexer_hit_ratio', PLUGIN, {
     buckets: BUCKETS.ratio,
     help: 'Share of a prompt that the picked endpoint already holds.',

@@ -1,0 +1,33 @@
+import type { Endpoint } from '../../../framework/endpoint.ts';
+
+/** The items an endpoint was sent latest, up to a number; asking for one does not renew it. */
+export class RecentItems {
+  readonly endpoint: Endpoint;
+  readonly #capacity: number;
+  /** Oldest first; a set keeps the order of insertion. */
+  readonly #ids = new Set<number>();
+
+  constructor(endpoint: Endpoint, capacity: number) {
+    this.endpoint = endpoint;
+    this.#capacity = capacity;
+  }
+
+  get size(): number {
+    return this.#ids.size;
+  }
+
+  has(id: number): boolean {
+    return this.#ids.has(id);
+  }
+
+  /** Makes `id` the latest one; the oldest leaves when there are too many. */
+  add(id: number): void {
+    this.#ids.delete(id);
+    this.#ids.add(id);
+    if (this.#ids.size <= this.#capacity) return;
+    for (const oldest of this.#ids) {
+      this.#ids.delete(oldest);
+      return;
+    }
+  }
+}
