@@ -1,12 +1,13 @@
 import { readFileSync } from 'node:fs';
 import { setFlagsFromString } from 'node:v8';
-import { type EndpointPickerConfig, loadConfiguration } from '../config/load.ts';
+import type { EndpointPickerConfig } from '../config/load.ts';
 import { ConfigurationError } from '../framework/errors.ts';
 import { CATALOGUE } from '../plugins/catalogue.ts';
 import { createLog, type RootLog } from '../telemetry/logger.ts';
 import type { CommandIo } from '../util/command-io.ts';
 import { endpointErrors, helpText, parseFlags, type ServeOptions } from './flags.ts';
 import { KubeControl } from './kube-control.ts';
+import { loadConfig } from './load-config.ts';
 import { isInKubernetes, planPools, sourceOf } from './pool-plans.ts';
 import { reportProblems } from './report.ts';
 import { Picker } from './run.ts';
@@ -35,7 +36,7 @@ export async function serveCommand(argv: readonly string[], io: CommandIo): Prom
     setFlagsFromString(GC_FLAG);
     const log = createLog(logOptions(options, io), io.clock);
     for (const warning of flags.warnings) log.warn({ warning }, 'flag');
-    const config = readConfiguration(options, log);
+    const config = await readConfiguration(options, log);
     if (config === undefined) return 1;
     const unplaced = endpointErrors(options, config.discovery !== undefined, config.pools.length);
     if (unplaced.length > 0) {
@@ -43,7 +44,8 @@ export async function serveCommand(argv: readonly string[], io: CommandIo): Prom
       return 2;
     }
     const services = { options, log, clock: io.clock };
-    const planned = planPools(options, config, (file) => readPoolConfiguration(file, options, log));
+    const ofPools = await readPoolConfigurations(config, options, log);
+    const planned = planPools(options, config, (file) => ofPools.get(file));
     using _trust = await TrustedAuthorities.start({
       env: io.env,
       clock: io.clock,
@@ -83,25 +85,45 @@ function logOptions(options: ServeOptions, io: CommandIo): Parameters<typeof cre
 }
 
 /** The configuration in effect; undefined when it has errors, which are logged. */
-function readConfiguration(options: ServeOptions, log: RootLog): EndpointPickerConfig | undefined {
+async function readConfiguration(
+  options: ServeOptions,
+  log: RootLog,
+): Promise<EndpointPickerConfig | undefined> {
   const text = options.configFile === '' ? options.configText : readText(options.configFile);
-  const { document, problems } = loadConfiguration(text, {
-    catalogue: CATALOGUE,
-    allowExperimental: options.allowExperimentalPlugins,
-    pluginParameters: options.pluginParameters,
-  });
+  const { document, problems } = await loadConfig(
+    { text, file: options.configFile },
+    {
+      catalogue: CATALOGUE,
+      allowExperimental: options.allowExperimentalPlugins,
+      pluginParameters: options.pluginParameters,
+    },
+  );
   reportProblems(problems, sourceOf(options), log);
   return document;
 }
 
+/** Those of pools that have one of their own, by file. */
+async function readPoolConfigurations(
+  { pools }: EndpointPickerConfig,
+  options: ServeOptions,
+  log: RootLog,
+): Promise<ReadonlyMap<string, EndpointPickerConfig | undefined>> {
+  const configs = new Map<string, EndpointPickerConfig | undefined>();
+  for (const { configFile } of pools) {
+    if (configFile === undefined || configs.has(configFile)) continue;
+    configs.set(configFile, await readPoolConfiguration(configFile, options, log));
+  }
+  return configs;
+}
+
 /** That of one of many pools: what is wrong with it stops no other. */
-function readPoolConfiguration(
+async function readPoolConfiguration(
   file: string,
   options: ServeOptions,
   log: RootLog,
-): EndpointPickerConfig | undefined {
+): Promise<EndpointPickerConfig | undefined> {
   try {
-    const config = readConfiguration({ ...options, configFile: file }, log);
+    const config = await readConfiguration({ ...options, configFile: file }, log);
     if (config === undefined || config.pools.length === 0) return config;
     log.error({ file }, 'the configuration of a pool lists pools of its own');
   } catch (error) {

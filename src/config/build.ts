@@ -89,6 +89,12 @@ export interface BuildResult {
   readonly problems: readonly Problem[];
 }
 
+/**
+ * Puts something around an instance whose type a module of the configuration defines, so that it can do no harm; what is
+ * returned serves in its place.
+ */
+export type Guard = (plugin: Named<object>, kinds: readonly PluginKind[]) => object;
+
 /** Gives a plugin what it needs, but for other plugins; called once for each instance. */
 export type ContextFactory = (name: string, type: string) => Omit<PluginContext, 'plugin'>;
 
@@ -97,9 +103,13 @@ export type ContextFactory = (name: string, type: string) => Omit<PluginContext,
  * into the places it serves. Reports
  * every plugin that cannot be constructed, not only the first; never throws for a fault of a plugin.
  */
-export function buildPipeline(config: EndpointPickerConfig, contextFor: ContextFactory): BuildResult {
+export function buildPipeline(
+  config: EndpointPickerConfig,
+  contextFor: ContextFactory,
+  guard: Guard = ({ plugin }) => plugin,
+): BuildResult {
   const problems = new ProblemList();
-  const instances = new Instances(config, problems, contextFor);
+  const instances = new Instances(config, problems, { contextFor, guard });
   for (const entry of config.plugins) instances.create(entry);
   if (problems.hasErrors) return { pipeline: undefined, problems: problems.sorted() };
   const pipeline = assemble(config, instances, problems);
@@ -184,13 +194,19 @@ class Instances {
   readonly #config: EndpointPickerConfig;
   readonly #problems: ProblemList;
   readonly #contextFor: ContextFactory;
+  readonly #guard: Guard;
   readonly #byEntry = new Map<PluginEntry, object>();
   readonly #begun = new Set<PluginEntry>();
 
-  constructor(config: EndpointPickerConfig, problems: ProblemList, contextFor: ContextFactory) {
+  constructor(
+    config: EndpointPickerConfig,
+    problems: ProblemList,
+    { contextFor, guard }: { readonly contextFor: ContextFactory; readonly guard: Guard },
+  ) {
     this.#config = config;
     this.#problems = problems;
     this.#contextFor = contextFor;
+    this.#guard = guard;
   }
 
   /** Constructs one plugin after those it names, once; a failure is a problem at its place. */
@@ -212,7 +228,9 @@ class Instances {
           throw new ConfigurationError(`it is listed as ${kind} but has no method ${method}`);
         }
       }
-      this.#byEntry.set(entry, instance);
+      const { type, kinds } = definition;
+      const isOwn = entry.module !== undefined;
+      this.#byEntry.set(entry, isOwn ? this.#guard({ name, type, plugin: instance }, kinds) : instance);
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
       this.#problems.error(

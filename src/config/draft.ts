@@ -3,6 +3,7 @@ import type { AnyPluginDefinition, DataDependencies, PluginKind } from '../frame
 import { KNOWN_TYPES, OLD_TYPES, UNGATED_TYPES } from './known-types.ts';
 import type { MapNode, Position } from './node.ts';
 import type { PluginOutline, Reference } from './outline.ts';
+import { OwnTypes, type PluginModule } from './own-types.ts';
 import { checkParameters, parametersFrom } from './parameters.ts';
 import type { Place, ProblemList } from './problems.ts';
 import { suggest } from './suggest.ts';
@@ -18,6 +19,8 @@ export interface PluginEntry {
   /** Parameters as written, in documented case; undefined when there are none. */
   readonly parameters: MapNode | undefined;
   readonly dependencies: DataDependencies;
+  /** The module that defines its type, as written; undefined for types of the catalogue. */
+  readonly module: string | undefined;
   /** '' when it is written in the document, else why it was added. */
   readonly reason: string;
   readonly place: Place;
@@ -30,6 +33,8 @@ export interface LoadOptions {
   readonly allowExperimental?: boolean;
   /** Parameters of plugins, by type, whose entry has none or that are added; from flags of earlier releases. */
   readonly pluginParameters?: ReadonlyMap<string, object>;
+  /** What the modules gave that the document names (`modulesIn`), by name. */
+  readonly modules?: ReadonlyMap<string, PluginModule>;
 }
 
 const NOWHERE: Place = { path: [], at: { line: 1, column: 1 } };
@@ -38,6 +43,7 @@ const NOWHERE: Place = { path: [], at: { line: 1, column: 1 } };
 export class Draft {
   readonly problems: ProblemList;
   readonly #types: TypeIndex;
+  readonly #ownTypes: OwnTypes;
   readonly #options: LoadOptions;
   readonly #byName = new Map<string, PluginEntry>();
   /** Names whose entry has a reported problem: references to them stay silent. */
@@ -48,6 +54,7 @@ export class Draft {
   constructor(options: LoadOptions, problems: ProblemList) {
     this.#options = options;
     this.#types = new TypeIndex(options.catalogue);
+    this.#ownTypes = new OwnTypes(options.modules ?? new Map(), this.#types, problems);
     this.problems = problems;
   }
 
@@ -109,6 +116,7 @@ export class Draft {
 
   /** Takes the listed plugins in. */
   declare(plugins: readonly PluginOutline[]): void {
+    this.#ownTypes.admit(plugins);
     const names = new Set(plugins.map((plugin) => plugin.name || plugin.type));
     for (const plugin of plugins) this.#declareOne(plugin, names);
   }
@@ -237,7 +245,7 @@ export class Draft {
 
   #definitionOf(plugin: PluginOutline): AnyPluginDefinition | undefined {
     const { type } = plugin;
-    if (type === '') return undefined; // reported as a missing value
+    if (type === '' || this.#ownTypes.isRefused(plugin)) return undefined; // reported
     const place = { path: [...plugin.path, 'type'], at: plugin.typeAt };
     const definition = this.#types.get(type);
     if (definition === undefined) {
@@ -261,7 +269,8 @@ export class Draft {
   }
 
   #isAllowed(definition: AnyPluginDefinition, place: Place): boolean {
-    if (definition.stability !== 'alpha' || this.#options.allowExperimental === true) return true;
+    const isFree = definition.stability !== 'alpha' || this.#ownTypes.moduleOf(definition) !== undefined;
+    if (isFree || this.#options.allowExperimental === true) return true;
     const message = `plugin type '${definition.type}' is experimental: its parameters may change`;
     if (UNGATED_TYPES.has(definition.type)) {
       this.problems.warn(
@@ -287,6 +296,7 @@ export class Draft {
       params,
       parameters: canonical,
       dependencies: this.#dependenciesOf(definition, params, parts),
+      module: this.#ownTypes.moduleOf(definition),
       reason,
       place,
     };

@@ -19,6 +19,7 @@ export function effectiveConfiguration(config: EndpointPickerConfig): string {
       plugins: config.plugins.map((entry) => ({
         ...(entry.name === entry.definition.type ? {} : { name: entry.name }),
         type: entry.definition.type,
+        ...(entry.module === undefined ? {} : { module: entry.module }),
         ...(entry.parameters === undefined ? {} : { parameters: plainOf(entry.parameters) }),
       })),
       schedulingProfiles: config.profiles.map((profile) => ({

@@ -22,6 +22,8 @@ export interface PluginOutline {
   /** '' when missing. */
   readonly type: string;
   readonly parameters: ConfigNode | undefined;
+  /** The module that defines the type; absent for types of the catalogue. */
+  readonly module?: Reference;
   readonly path: Path;
   /** Where the item starts. */
   readonly at: Position;
@@ -102,12 +104,18 @@ function pluginOutline(item: ConfigNode, i: number): PluginOutline {
     name: textOf(item, 'name'),
     type: textOf(item, 'type'),
     parameters: child(item, 'parameters'),
+    ...moduleOf(item, ['plugins', i]),
     path: ['plugins', i],
     at: item,
     typeAt: child(item, 'type') ?? item,
     nameAt: child(item, 'name') ?? child(item, 'type') ?? item,
     reason: '',
   };
+}
+
+function moduleOf(item: ConfigNode, path: Path): Pick<PluginOutline, 'module'> {
+  const module = referenceIn(item, path, 'module');
+  return module === undefined ? {} : { module };
 }
 
 function profileOutline(item: ConfigNode, i: number): ProfileOutline {

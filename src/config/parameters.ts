@@ -1,3 +1,4 @@
+import type { z } from 'zod';
 import type { AnyPluginDefinition } from '../framework/plugin.ts';
 import { reportIssues } from './issues.ts';
 import { inputSchema, type JsonSchema, keysAt } from './json-schema.ts';
@@ -53,7 +54,8 @@ export function checkParameters(input: ParametersInput, problems: ProblemList): 
   }
   const schema = inputSchema(definition.params);
   const canonical = canonicalCase(ignoreUnknown(whole, input, schema, problems), schema, path, problems);
-  const parsed = definition.params.safeParse(plainOf(canonical));
+  const parsed = parse(definition.params, canonical, input, problems);
+  if (parsed === undefined) return { params: undefined, canonical: undefined };
   if (!parsed.success) {
     const checked = {
       node: canonical,
@@ -67,6 +69,26 @@ export function checkParameters(input: ParametersInput, problems: ProblemList): 
     params: parsed.success ? parsed.data : undefined,
     canonical: canonical.kind === 'map' && canonical.entries.length > 0 ? canonical : undefined,
   };
+}
+
+/** Undefined, and a problem, when a check of the declaration itself fails. */
+function parse(
+  declaration: z.ZodType,
+  node: ConfigNode,
+  { path, at }: ParametersInput,
+  problems: ProblemList,
+): z.ZodSafeParseResult<unknown> | undefined {
+  try {
+    return declaration.safeParse(plainOf(node));
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    problems.error(
+      'invalid-parameters',
+      { path, at },
+      `${pathText(path)}: the check of them failed: ${reason}`,
+    );
+    return undefined;
+  }
 }
 
 function emptyMap(at: Position): MapNode {

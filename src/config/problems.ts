@@ -14,6 +14,7 @@ export const PROBLEM_CODES = {
   'invalid-parameters': 'The parameters of a plugin contradict each other, or what they name cannot be read.',
   'ignored-parameters': 'The plugin takes no such parameters; they have no effect.',
   'unknown-type': 'No plugin has this type.',
+  'plugin-module': 'The module of a plugin cannot be loaded, or does not define what its entry asks for.',
   'unavailable-type': 'The plugin type exists in the reference but not in this version.',
   'experimental-type': 'The plugin is experimental; `--allow-experimental-plugins` allows it.',
   'deprecated-type': 'The plugin type has an older name or a successor.',

@@ -41,6 +41,11 @@ export const documentSchema = z.strictObject({
       z.strictObject({
         name: z.string().optional().describe('Unique; the type when absent.'),
         type: z.string().min(1).describe('Plugin type, see the index of plugins.'),
+        module: z
+          .string()
+          .min(1)
+          .optional()
+          .describe('File or package that defines the type, seen from this file; for plugins of your own.'),
         parameters: z.unknown().optional().describe('What the type takes.'),
       }),
     )

@@ -15,6 +15,14 @@ export class TypeIndex {
     }
   }
 
+  /** Adds a definition whose names are all free; returns a name that is taken, and adds nothing, otherwise. */
+  add(definition: AnyPluginDefinition): string | undefined {
+    const names = [definition.type, ...(definition.aliases ?? [])];
+    const taken = names.find((name) => this.#byType.has(name));
+    if (taken === undefined) for (const name of names) this.#byType.set(name, definition);
+    return taken;
+  }
+
   /** The definition with this type or alias. */
   get(type: string): AnyPluginDefinition | undefined {
     return this.#byType.get(type);
