@@ -146,30 +146,33 @@ test.each(vectors('no-hit-lru'))('no-hit-lru: $id', ({ pool, steps }) => {
   }
 });
 
-describe.each(['session-affinity-scorer', 'session-affinity-filter'])('%s', (type) => {
-  test.each(vectors('session-affinity'))('$id', ({ parameters, steps }) => {
-    const { plugin } = create(type, parameters);
-    const hooks = plugin as PreRequestHook & ResponseHeaderHook;
-    const pool = ['pod-a', 'pod-b', 'pod-c'].map((name, slot) => endpoint({ name, slot }));
-    const find = (name: string) => pool.find((one) => one.name === name) ?? endpoint({ name });
+describe.each(['session-affinity-scorer', 'session-affinity-filter', 'multicluster-session-affinity-filter'])(
+  '%s',
+  (type) => {
+    test.each(vectors('session-affinity'))('$id', ({ parameters, steps }) => {
+      const { plugin } = create(type, parameters);
+      const hooks = plugin as PreRequestHook & ResponseHeaderHook;
+      const pool = ['pod-a', 'pod-b', 'pod-c'].map((name, slot) => endpoint({ name, slot }));
+      const find = (name: string) => pool.find((one) => one.name === name) ?? endpoint({ name });
 
-    for (const step of steps) {
-      const one = request({ headers: step.headers });
-      // An attribute of the wrong type is what some of the vectors are about.
-      if (step.attribute !== undefined) one.attributes.set(AGENT_IDENTITY, step.attribute as string);
-      const preferred = choose(plugin, one, step.choose.map(find));
-      if (step.prefers !== undefined) expect(preferred).toBe(step.prefers);
-      if (step.target === undefined) continue;
-      one.result = resultFor(find(step.target), step.prefill && find(step.prefill));
-      hooks.preRequest(one, one.result);
-      const response = new InferenceResponse();
-      response.headers = new Headers();
-      hooks.responseHeaders(one, response);
-      const token = response.headers.get('x-session-token') ?? '';
-      if (step.responseToken !== undefined) expect(token).toBe(step.responseToken);
-    }
-  });
-});
+      for (const step of steps) {
+        const one = request({ headers: step.headers });
+        // An attribute of the wrong type is what some of the vectors are about.
+        if (step.attribute !== undefined) one.attributes.set(AGENT_IDENTITY, step.attribute as string);
+        const preferred = choose(plugin, one, step.choose.map(find));
+        if (step.prefers !== undefined) expect(preferred).toBe(step.prefers);
+        if (step.target === undefined) continue;
+        one.result = resultFor(find(step.target), step.prefill && find(step.prefill));
+        hooks.preRequest(one, one.result);
+        const response = new InferenceResponse();
+        response.headers = new Headers();
+        hooks.responseHeaders(one, response);
+        const token = response.headers.get('x-session-token') ?? '';
+        if (step.responseToken !== undefined) expect(token).toBe(step.responseToken);
+      }
+    });
+  },
+);
 
 /** Name of the endpoint that the plugin singles out; null when it has no preference. */
 function choose(plugin: object, one: InferenceRequest, candidates: readonly Endpoint[]): string | null {

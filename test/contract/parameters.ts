@@ -5,6 +5,13 @@ import { context } from '../support/builders.ts';
 /** Parameters for types that cannot be created without any; a type that is missing here fails its contract. */
 const REQUIRED: ReadonlyMap<string, object> = new Map([
   ['by-label', { label: 'llm-d.ai/role', validValues: ['decode'] }],
+  ['utilization-filter', { conditions: [{ metric: 'waiting-queue', maxValue: 1000 }] }],
+  [
+    'endpoint-attribute-filter',
+    { attribute: 'x', algorithm: { type: 'threshold', threshold: { operator: 'LessThan' } } },
+  ],
+  ['endpoint-attribute-scorer', { attributeKey: 'x', algorithm: { type: 'linear_lower_is_better' } }],
+  ['header-label-affinity-scorer', { headerName: 'x-zone', labelKey: 'zone' }],
 ]);
 
 /** Built-in plugins that serve `kind`, as rows of a contract test. */
