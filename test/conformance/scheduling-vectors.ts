@@ -87,6 +87,7 @@ export const SHAPES = {
   }),
   'no-hit-lru': z.strictObject({
     id: z.string(),
+    parameters,
     pool: z.array(z.string()),
     steps: z.array(
       z.union([

@@ -113,8 +113,8 @@ function named<T>(one: { plugin: string; parameters: Record<string, unknown> }) 
   return { name, type, plugin: plugin as T };
 }
 
-test.each(vectors('no-hit-lru'))('no-hit-lru: $id', ({ pool, steps }) => {
-  const { plugin } = create('no-hit-lru-scorer');
+test.each(vectors('no-hit-lru'))('no-hit-lru: $id', ({ parameters, pool, steps }) => {
+  const { plugin } = create('no-hit-lru-scorer', parameters);
   const scorer = plugin as Scorer & PreRequestHook & EndpointObserver;
   const byName = new Map(pool.map((name, slot) => [name, endpoint({ name, slot })]));
   const all = [...byName.values()];

@@ -70,16 +70,42 @@ describe('no-hit-lru-scorer', () => {
     expect(scorer.dumpState()).toMatchObject({ totalEndpoints: 0 });
   });
 
-  test('every profile of a cold request remembers its target, the primary one first', () => {
+  test.each([
+    {
+      name: 'the stages that the profile handler names, the primary one first',
+      result: { primary: 'p0', prefill: 'p1', encode: 'p2' },
+      want: ['default/pod-000', 'default/pod-001', 'default/pod-002'],
+    },
+    {
+      name: 'the primary one once',
+      result: { primary: 'p1', prefill: 'p1' },
+      want: ['default/pod-001'],
+    },
+    { name: 'no others', result: { primary: 'p2', prefill: 'p9' }, want: ['default/pod-002'] },
+    {
+      name: 'the stages of the reference',
+      raw: { referenceBehavior: true },
+      result: { primary: 'p0', prefill: 'p1', encode: 'p2' },
+      want: ['default/pod-000', 'default/pod-001'],
+    },
+  ])('a cold request remembers $name', ({ raw, result: stages, want }) => {
     const endpoints = pool(3);
-    const [a, b] = endpoints as [Endpoint, Endpoint];
+    const scorer = create(raw);
+    const one = request();
+    scores(scorer, endpoints, one);
+    scorer.preRequest(one, { ...result(...endpoints), ...stages });
+    expect(scorer.dumpState()).toEqual({ endpoints: want, totalEndpoints: want.length, maxEndpoints: 100 });
+  });
+
+  test('where the profile handler names no prefill profile it is the one of that name', () => {
+    const [decode, prefill] = pool(2) as [Endpoint, Endpoint];
     const scorer = create();
-    route(scorer, endpoints, b, a);
-    expect(scorer.dumpState()).toEqual({
-      endpoints: ['default/pod-001', 'default/pod-000'],
-      totalEndpoints: 2,
-      maxEndpoints: 100,
-    });
+    const one = request();
+    scores(scorer, [decode, prefill], one);
+    const { profiles, primary } = result(decode);
+    const stage = { targets: [prefill], candidates: [prefill], totals: new Float64Array(1) };
+    scorer.preRequest(one, { profiles: new Map([['prefill', stage], ...profiles]), primary });
+    expect(scorer.dumpState()).toMatchObject({ endpoints: ['default/pod-000', 'default/pod-001'] });
   });
 
   test('a request that was never scored, or has no target, changes nothing', () => {
@@ -115,6 +141,30 @@ describe('no-hit-lru-scorer', () => {
     scorer.endpointRemoved(old);
     const successor = endpoint({ slot: 0, name: 'successor' });
     expect(scores(scorer, [successor, other])).toEqual([1, 0]);
+  });
+
+  test('ranked as the reference ranks, nobody scores higher than ranked among candidates', () => {
+    fc.assert(
+      fc.property(
+        fc.array(fc.nat(29)),
+        fc.subarray([...Array(30).keys()], { minLength: 1 }),
+        (uses, chosen) => {
+          const endpoints = pool(30);
+          const [ours, reference] = [{}, { referenceBehavior: true }].map((raw) => {
+            const scorer = create(raw);
+            for (const use of uses) route(scorer, endpoints, endpoints[use] as Endpoint);
+            const candidates = chosen.map((slot) => endpoints[slot] as Endpoint);
+            return { all: scores(scorer, endpoints), some: scores(scorer, candidates) };
+          });
+          expect(reference?.all).toEqual(ours?.all);
+          reference?.some.forEach((score, i) => {
+            expect(score).toBeGreaterThanOrEqual(0);
+            expect(score).toBeLessThanOrEqual(ours?.some[i] ?? Number.NaN);
+          });
+        },
+      ),
+      { numRuns: 50 },
+    );
   });
 
   test('cold scores are a permutation of 1 … 0, and the last one used scores lowest', () => {

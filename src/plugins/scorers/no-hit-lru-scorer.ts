@@ -10,6 +10,15 @@ import { DEFAULT_PREFIX_PRODUCER, type PrefixMatch, prefixMatchKey } from '../at
 
 const DEFAULT_LRU_SIZE = 1024;
 const MAX_DUMPED = 100;
+/** Profile that computes prompts where the profile handler names none. */
+const PREFILL_PROFILE = 'prefill';
+
+interface Options {
+  /** Endpoints remembered, 1 or more. */
+  readonly capacity: number;
+  /** Rank among all that are remembered, as the reference does. */
+  readonly ranksAmongAll: boolean;
+}
 
 /**
  * Spreads cold requests, those whose prefix no candidate holds, to the endpoint whose last cold request is the
@@ -17,13 +26,13 @@ const MAX_DUMPED = 100;
  *
  * warm: 0.5 for all. Cold, one candidate: 1. Cold, n candidates: 1 - rank / (n - 1), where rank counts first the
  * candidates that never got a cold request, by slot, then the others, oldest first. Endpoints that are not
- * candidates take no rank.
- * llm-d-router: pkg/epp/framework/plugins/scheduling/scorer/nohitlru (which ranks among all it knows)
+ * candidates take no rank, unless the reference's ranking is asked for: there they do, and what falls below 0 is 0.
+ * llm-d-router: pkg/epp/framework/plugins/scheduling/scorer/nohitlru
  */
 class NoHitLruScorer implements Scorer, PreRequestHook, EndpointObserver, StateDumper {
   readonly category = 'distribution';
   readonly #key: AttributeKey<PrefixMatch>;
-  readonly #capacity: number;
+  readonly #options: Options;
   /** Oldest first; a set keeps the order of insertion. */
   readonly #used = new Set<Endpoint>();
   /** Whether every pass so far found the request cold; one request may be scored in several profiles. */
@@ -31,9 +40,9 @@ class NoHitLruScorer implements Scorer, PreRequestHook, EndpointObserver, StateD
   /** By slot: position among the candidates of the running call plus 1; all 0 between calls. */
   #positions = new Int32Array(64);
 
-  constructor(key: AttributeKey<PrefixMatch>, capacity: number) {
+  constructor(key: AttributeKey<PrefixMatch>, options: Options) {
     this.#key = key;
-    this.#capacity = capacity;
+    this.#options = options;
   }
 
   score(request: InferenceRequest, candidates: readonly Endpoint[], out: Float64Array): void {
@@ -43,14 +52,14 @@ class NoHitLruScorer implements Scorer, PreRequestHook, EndpointObserver, StateD
     else out.fill(0.5, 0, candidates.length);
   }
 
-  /** A cold request makes the first target of each profile that ran the most recent one. */
+  /** A cold request makes the endpoints that serve its stages the most recent ones. */
   preRequest(request: InferenceRequest, result: SchedulingResult): void {
     if (this.#isCold.get(request) !== true) return;
     this.#isCold.delete(request);
-    this.#touch(result.profiles.get(result.primary)?.targets[0]);
-    for (const [name, profile] of result.profiles) {
-      if (name !== result.primary) this.#touch(profile.targets[0]);
-    }
+    const { profiles, primary, prefill = PREFILL_PROFILE, encode } = result;
+    this.#touch(profiles.get(primary)?.targets[0]);
+    if (prefill !== primary) this.#touch(profiles.get(prefill)?.targets[0]);
+    if (encode !== undefined && !this.#options.ranksAmongAll) this.#touch(profiles.get(encode)?.targets[0]);
   }
 
   endpointRemoved(endpoint: Endpoint): void {
@@ -70,7 +79,7 @@ class NoHitLruScorer implements Scorer, PreRequestHook, EndpointObserver, StateD
     if (endpoint === undefined) return;
     this.#used.delete(endpoint);
     this.#used.add(endpoint);
-    if (this.#used.size <= this.#capacity) return;
+    if (this.#used.size <= this.#options.capacity) return;
     for (const oldest of this.#used) {
       this.#used.delete(oldest);
       return;
@@ -86,11 +95,15 @@ class NoHitLruScorer implements Scorer, PreRequestHook, EndpointObserver, StateD
     let used = 0;
     for (const endpoint of this.#used) if (isMarked(positions, endpoint, candidates)) used += 1;
     let rank = n - used;
+    const skips = this.#options.ranksAmongAll && n > 1;
     for (const endpoint of this.#used) {
-      if (!isMarked(positions, endpoint, candidates)) continue;
-      out[(positions[endpoint.slot] ?? 0) - 1] = 1 - rank / last;
-      positions[endpoint.slot] = 0;
-      rank += 1;
+      if (isMarked(positions, endpoint, candidates)) {
+        out[(positions[endpoint.slot] ?? 0) - 1] = Math.max(0, 1 - rank / last);
+        positions[endpoint.slot] = 0;
+        rank += 1;
+      } else if (skips) {
+        rank += 1;
+      }
     }
     rank = 0;
     for (let slot = 0; slot < end; slot += 1) {
@@ -144,13 +157,19 @@ export const noHitLruScorer = definePlugin({
       .string()
       .default(DEFAULT_PREFIX_PRODUCER)
       .describe('Name of the producer whose prefix match decides what is cold.'),
+    referenceBehavior: z
+      .boolean()
+      .default(false)
+      .describe(
+        'Rank among all endpoints remembered, candidates or not, as llm-d-router does; scores then meet at 0.',
+      ),
     prefixPluginType: z.string().optional().describe('Deprecated and ignored.'),
     prefixPluginName: z.string().optional().describe('Deprecated and ignored.'),
   }),
   dependencies: (params) => ({ requires: [prefixMatchKey(params.prefixMatchInfoProducerName)] }),
   create: (params) =>
-    new NoHitLruScorer(
-      prefixMatchKey(params.prefixMatchInfoProducerName),
-      params.lruSize > 0 ? params.lruSize : DEFAULT_LRU_SIZE,
-    ),
+    new NoHitLruScorer(prefixMatchKey(params.prefixMatchInfoProducerName), {
+      capacity: params.lruSize > 0 ? params.lruSize : DEFAULT_LRU_SIZE,
+      ranksAmongAll: params.referenceBehavior,
+    }),
 });
