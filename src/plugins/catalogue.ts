@@ -1,6 +1,12 @@
 import type { AnyPluginDefinition } from '../framework/plugin.ts';
+import { alwaysDisaggMultimodalDecider } from './deciders/always-disagg-multimodal-decider.ts';
+import { alwaysDisaggPdDecider } from './deciders/always-disagg-pd-decider.ts';
+import { prefixBasedPdDecider } from './deciders/prefix-based-pd-decider.ts';
 import { fileDiscovery } from './discovery/file-discovery.ts';
 import { coreMetricsExtractor } from './extractors/core-metrics-extractor.ts';
+import { dcgmExtractor } from './extractors/dcgm-extractor.ts';
+import { modelsDataExtractor } from './extractors/models-data-extractor.ts';
+import { multiclusterMetricsExtractor } from './extractors/multicluster-metrics-extractor.ts';
 import { byLabel } from './filters/by-label.ts';
 import { decodeFilter } from './filters/decode-filter.ts';
 import { encodeFilter } from './filters/encode-filter.ts';
@@ -21,6 +27,7 @@ import { maxScorePicker } from './pickers/max-score-picker.ts';
 import { randomPicker } from './pickers/random-picker.ts';
 import { weightedRandomPicker } from './pickers/weighted-random-picker.ts';
 import { PLANNED } from './planned-types.ts';
+import { disaggHeadersHandler } from './pre-request-hooks/disagg-headers-handler.ts';
 import { approxPrefixCacheProducer } from './producers/approx-prefix-cache-producer.ts';
 import { burstPrefixCacheProducer } from './producers/burst-prefix-cache-producer.ts';
 import { inflightLoadProducer } from './producers/inflight-load-producer.ts';
@@ -28,6 +35,10 @@ import { mmEmbeddingsCacheProducer } from './producers/mm-embeddings-cache-produ
 import { p2pSourceProducer } from './producers/p2p-source-producer.ts';
 import { sessionIdProducer } from './producers/session-id-producer.ts';
 import { tokenProducer } from './producers/token-producer.ts';
+import { dataParallelProfileHandler } from './profile-handlers/data-parallel-profile-handler.ts';
+import { disaggProfileHandler } from './profile-handlers/disagg-profile-handler.ts';
+import { headerProfileHandler } from './profile-handlers/header-profile-handler.ts';
+import { pdProfileHandler } from './profile-handlers/pd-profile-handler.ts';
 import { singleProfileHandler } from './profile-handlers/single-profile-handler.ts';
 import { concurrencyDetector } from './saturation/concurrency-detector.ts';
 import { utilizationDetector } from './saturation/utilization-detector.ts';
@@ -50,7 +61,10 @@ import { runningRequestsSizeScorer } from './scorers/running-requests-size-score
 import { sessionAffinityScorer } from './scorers/session-affinity-scorer.ts';
 import { tokenLoadScorer } from './scorers/token-load-scorer.ts';
 import { topologyAffinityScorer } from './scorers/topology-affinity-scorer.ts';
+import { dcgmDataSource } from './sources/dcgm-data-source.ts';
 import { metricsDataSource } from './sources/metrics-data-source.ts';
+import { modelsDataSource } from './sources/models-data-source.ts';
+import { multiclusterMetricsDataSource } from './sources/multicluster-metrics-data-source.ts';
 
 const FILTERS: readonly AnyPluginDefinition[] = [
   decodeFilter,
@@ -87,7 +101,19 @@ export const SCORERS: readonly AnyPluginDefinition[] = [
   topologyAffinityScorer,
 ];
 const PICKERS: readonly AnyPluginDefinition[] = [maxScorePicker, randomPicker, weightedRandomPicker];
-const PROFILE_HANDLERS: readonly AnyPluginDefinition[] = [singleProfileHandler];
+const PROFILE_HANDLERS: readonly AnyPluginDefinition[] = [
+  dataParallelProfileHandler,
+  disaggProfileHandler,
+  headerProfileHandler,
+  pdProfileHandler,
+  singleProfileHandler,
+];
+const DECIDERS: readonly AnyPluginDefinition[] = [
+  alwaysDisaggMultimodalDecider,
+  alwaysDisaggPdDecider,
+  prefixBasedPdDecider,
+];
+const PRE_REQUEST_HOOKS: readonly AnyPluginDefinition[] = [disaggHeadersHandler];
 const HEADER_PROCESSORS: readonly AnyPluginDefinition[] = [agentIdentity];
 const PRODUCERS: readonly AnyPluginDefinition[] = [
   tokenProducer,
@@ -105,8 +131,18 @@ const PARSERS: readonly AnyPluginDefinition[] = [
   passthroughParser,
 ];
 const SATURATION_DETECTORS: readonly AnyPluginDefinition[] = [concurrencyDetector, utilizationDetector];
-const SOURCES: readonly AnyPluginDefinition[] = [metricsDataSource];
-const EXTRACTORS: readonly AnyPluginDefinition[] = [coreMetricsExtractor];
+const SOURCES: readonly AnyPluginDefinition[] = [
+  metricsDataSource,
+  dcgmDataSource,
+  modelsDataSource,
+  multiclusterMetricsDataSource,
+];
+const EXTRACTORS: readonly AnyPluginDefinition[] = [
+  coreMetricsExtractor,
+  dcgmExtractor,
+  modelsDataExtractor,
+  multiclusterMetricsExtractor,
+];
 const DISCOVERY: readonly AnyPluginDefinition[] = [fileDiscovery];
 
 /** Every built-in plugin. A type or alias listed twice fails the start. */
@@ -115,6 +151,8 @@ export const CATALOGUE: readonly AnyPluginDefinition[] = [
   ...SCORERS,
   ...PICKERS,
   ...PROFILE_HANDLERS,
+  ...DECIDERS,
+  ...PRE_REQUEST_HOOKS,
   ...HEADER_PROCESSORS,
   ...PRODUCERS,
   ...PARSERS,

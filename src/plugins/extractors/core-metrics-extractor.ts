@@ -3,23 +3,13 @@ import type { Extractor } from '../../framework/data-source.ts';
 import type { Endpoint } from '../../framework/endpoint.ts';
 import type { Log } from '../../framework/log.ts';
 import { definePlugin } from '../../framework/plugin.ts';
-import { parseMetricSpec } from '../../util/metric-spec.ts';
 import { customMetricKey, METRIC_KEYS } from '../attributes/metrics.ts';
 import { BUILT_IN_ENGINES, type EngineConfig } from './core-metrics-extractor/engines.ts';
 import { EnginePlan } from './core-metrics-extractor/plan.ts';
+import { metricSpec } from './series/spec-field.ts';
 
 /** Pod label that older charts put the engine's name into. */
 const LEGACY_ENGINE_LABEL = 'inference.networking.k8s.io/engine-type';
-
-function metricSpec() {
-  return z.string().superRefine((text, context) => {
-    try {
-      parseMetricSpec(text);
-    } catch (error) {
-      context.addIssue({ code: 'custom', message: error instanceof Error ? error.message : String(error) });
-    }
-  });
-}
 
 const customMetric = z.strictObject({
   attributeKey: z.string().min(1).describe('Data type of the attribute; unique in its engine.'),

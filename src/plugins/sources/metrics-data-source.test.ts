@@ -5,10 +5,10 @@ import { generate } from 'selfsigned';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { context } from '../../../test/support/builders.ts';
 import { MetricsServer, startMetricsServer } from '../../../test/support/metrics-server.ts';
-import { PollError, type PollSource } from '../../framework/data-source.ts';
-import { Endpoint, hostPort } from '../../framework/endpoint.ts';
+import { endpointAt, pollFailure, pollText } from '../../../test/support/polls.ts';
+import type { PollError, PollSource } from '../../framework/data-source.ts';
+import type { Endpoint } from '../../framework/endpoint.ts';
 import { ConfigurationError } from '../../framework/errors.ts';
-import { endpointId } from '../../framework/ids.ts';
 import { metricsDataSource } from './metrics-data-source.ts';
 
 const PAGE = 'vllm:num_requests_waiting 3\n';
@@ -18,29 +18,8 @@ function source(parameters: object = {}, plugin = context()): PollSource {
   return metricsDataSource.create(metricsDataSource.params.parse(parameters), plugin);
 }
 
-function endpointAt(address: string, port: number, metricsHost = hostPort(address, port)): Endpoint {
-  const metadata = { namespace: 'default', name: 'e', nodeAddress: '', labels: new Map<string, string>() };
-  return new Endpoint(
-    { ...metadata, id: endpointId('default', 'e'), address, port, metricsHost, rankIndex: 0 },
-    0,
-  );
-}
-
 function endpointOf(server: MetricsServer): Endpoint {
-  return endpointAt('127.0.0.1', server.port);
-}
-
-async function text(from: PollSource, endpoint: Endpoint): Promise<string> {
-  return Buffer.from(await from.poll(endpoint, NEVER)).toString();
-}
-
-async function failure(from: PollSource, endpoint: Endpoint, signal = NEVER): Promise<PollError> {
-  const error: unknown = await from.poll(endpoint, signal).then(
-    () => new Error('the poll succeeded'),
-    (thrown: unknown) => thrown,
-  );
-  if (!(error instanceof PollError)) throw error;
-  return error;
+  return endpointAt({ port: server.port });
 }
 
 describe('over plain HTTP', () => {
@@ -48,11 +27,11 @@ describe('over plain HTTP', () => {
     await using server = await startMetricsServer(PAGE);
     const subject = source();
     const endpoint = endpointOf(server);
-    expect(await text(subject, endpoint)).toBe(PAGE);
+    expect(await pollText(subject, endpoint)).toBe(PAGE);
     server.page = 'x'.repeat(100_000);
-    expect(await text(subject, endpoint)).toBe(server.page);
+    expect(await pollText(subject, endpoint)).toBe(server.page);
     server.page = 'short';
-    expect(await text(subject, endpoint)).toBe('short');
+    expect(await pollText(subject, endpoint)).toBe('short');
     expect(new Set(server.requests.map((request) => request.connection)).size).toBe(1);
     expect(server.requests[0]).toMatchObject({
       path: '/metrics',
@@ -78,13 +57,13 @@ describe('over plain HTTP', () => {
   test('uses path and port parameters, and the metrics host of an endpoint', async () => {
     await using server = await startMetricsServer(PAGE);
     const byPort = source({ port: server.port, path: 'stats?x=1' });
-    const elsewhere = endpointAt('127.0.0.1', 1, '127.0.0.1:2');
-    expect(await text(byPort, elsewhere)).toBe(PAGE);
+    const elsewhere = endpointAt({ address: '127.0.0.1', port: 1, metricsHost: '127.0.0.1:2' });
+    expect(await pollText(byPort, elsewhere)).toBe(PAGE);
     expect(server.requests[0]?.path).toBe('/stats?x=1');
     byPort.release(elsewhere);
     const byHost = source();
-    const endpoint = endpointAt('127.0.0.1', 1, server.address);
-    expect(await text(byHost, endpoint)).toBe(PAGE);
+    const endpoint = endpointAt({ address: '127.0.0.1', port: 1, metricsHost: server.address });
+    expect(await pollText(byHost, endpoint)).toBe(PAGE);
     byHost.release(endpoint);
   });
 
@@ -93,12 +72,12 @@ describe('over plain HTTP', () => {
     const subject = source();
     const endpoint = endpointOf(server);
     server.status = status;
-    const error = await failure(subject, endpoint);
+    const error = await pollFailure(subject, endpoint);
     expect(error.message).toBe(`scrape of http://${server.address}/metrics: HTTP ${status}, want 200`);
     expect(error.isRefused).toBe(false);
     server.status = 200;
     server.page = PAGE;
-    expect(await text(subject, endpoint)).toBe(PAGE);
+    expect(await pollText(subject, endpoint)).toBe(PAGE);
     expect(new Set(server.requests.map((request) => request.connection)).size).toBe(1);
     subject.release(endpoint);
   });
@@ -107,15 +86,15 @@ describe('over plain HTTP', () => {
     await using server = await startMetricsServer(PAGE);
     const subject = source();
     const endpoint = endpointOf(server);
-    expect(await text(subject, endpoint)).toBe(PAGE);
+    expect(await pollText(subject, endpoint)).toBe(PAGE);
     await server.refuse();
-    const error = await failure(subject, endpoint);
+    const error = await pollFailure(subject, endpoint);
     expect(error).toMatchObject({
       isRefused: true,
       message: expect.stringContaining('ECONNREFUSED') as string,
     });
     await server.listen();
-    expect(await text(subject, endpoint)).toBe(PAGE);
+    expect(await pollText(subject, endpoint)).toBe(PAGE);
     subject.release(endpoint);
   });
 
@@ -123,8 +102,8 @@ describe('over plain HTTP', () => {
     await using server = await startMetricsServer(PAGE);
     await server.refuse();
     const subject = source();
-    const endpoint = endpointAt('127.0.0.1', 1, server.address);
-    expect((await failure(subject, endpoint)).isRefused).toBe(false);
+    const endpoint = endpointAt({ address: '127.0.0.1', port: 1, metricsHost: server.address });
+    expect((await pollFailure(subject, endpoint)).isRefused).toBe(false);
     subject.release(endpoint);
   });
 
@@ -132,8 +111,12 @@ describe('over plain HTTP', () => {
     await using server = await startMetricsServer(PAGE);
     await server.refuse();
     const subject = source();
-    const endpoint = endpointAt('127.0.0.1', server.port, `localhost:${server.port}`);
-    expect((await failure(subject, endpoint)).isRefused).toBe(true);
+    const endpoint = endpointAt({
+      address: '127.0.0.1',
+      port: server.port,
+      metricsHost: `localhost:${server.port}`,
+    });
+    expect((await pollFailure(subject, endpoint)).isRefused).toBe(true);
     subject.release(endpoint);
   });
 
@@ -142,7 +125,7 @@ describe('over plain HTTP', () => {
     server.mode = 'reset';
     const subject = source();
     const endpoint = endpointOf(server);
-    expect(await failure(subject, endpoint)).toMatchObject({ isRefused: true });
+    expect(await pollFailure(subject, endpoint)).toMatchObject({ isRefused: true });
     subject.release(endpoint);
   });
 
@@ -150,9 +133,9 @@ describe('over plain HTTP', () => {
     await using server = await startMetricsServer(PAGE);
     const subject = source();
     const endpoint = endpointOf(server);
-    expect(await text(subject, endpoint)).toBe(PAGE);
+    expect(await pollText(subject, endpoint)).toBe(PAGE);
     server.dropConnections();
-    expect(await text(subject, endpoint)).toBe(PAGE);
+    expect(await pollText(subject, endpoint)).toBe(PAGE);
     subject.release(endpoint);
   });
 
@@ -161,7 +144,7 @@ describe('over plain HTTP', () => {
     server.mode = 'truncate';
     const subject = source();
     const endpoint = endpointOf(server);
-    expect((await failure(subject, endpoint)).message).toContain(server.address);
+    expect((await pollFailure(subject, endpoint)).message).toContain(server.address);
     subject.release(endpoint);
   });
 
@@ -173,11 +156,11 @@ describe('over plain HTTP', () => {
       const subject = source();
       const endpoint = endpointOf(server);
       const started = performance.now();
-      const error = await failure(subject, endpoint);
+      const error = await pollFailure(subject, endpoint);
       expect(performance.now() - started).toBeLessThan(2_500);
       expect(error).toMatchObject({ isRefused: false, message: expect.stringMatching(/timeout/i) as string });
       server.mode = 'serve';
-      expect(await text(subject, endpoint)).toBe(PAGE);
+      expect(await pollText(subject, endpoint)).toBe(PAGE);
       subject.release(endpoint);
     },
   );
@@ -186,14 +169,14 @@ describe('over plain HTTP', () => {
     await using server = await startMetricsServer(Buffer.alloc(8 * 2 ** 20 + 1, 'x'));
     const subject = source();
     const endpoint = endpointOf(server);
-    expect((await failure(subject, endpoint)).message).toContain('at most 8 MiB');
+    expect((await pollFailure(subject, endpoint)).message).toContain('at most 8 MiB');
     server.mode = 'chunked';
     server.page = Buffer.alloc(8 * 2 ** 20, 'x');
     expect((await subject.poll(endpoint, NEVER)).length).toBe(8 * 2 ** 20);
     server.page = Buffer.alloc(8 * 2 ** 20 + 1, 'x');
-    expect((await failure(subject, endpoint)).message).toContain('more than 8 MiB');
+    expect((await pollFailure(subject, endpoint)).message).toContain('more than 8 MiB');
     server.page = PAGE;
-    expect(await text(subject, endpoint)).toBe(PAGE);
+    expect(await pollText(subject, endpoint)).toBe(PAGE);
     subject.release(endpoint);
   });
 
@@ -203,13 +186,13 @@ describe('over plain HTTP', () => {
     const subject = source();
     const endpoint = endpointOf(server);
     const aborter = new AbortController();
-    const failed = failure(subject, endpoint, aborter.signal);
+    const failed = pollFailure(subject, endpoint, aborter.signal);
     await server.received(1);
     aborter.abort(new Error('took longer than 1 s'));
     expect((await failed).message).toContain('took longer than 1 s');
-    expect((await failure(subject, endpoint, aborter.signal)).message).toContain('took longer than 1 s');
+    expect((await pollFailure(subject, endpoint, aborter.signal)).message).toContain('took longer than 1 s');
     server.mode = 'serve';
-    expect(await text(subject, endpoint)).toBe(PAGE);
+    expect(await pollText(subject, endpoint)).toBe(PAGE);
     subject.release(endpoint);
   });
 
@@ -219,13 +202,13 @@ describe('over plain HTTP', () => {
     const endpoint = endpointOf(server);
     for (let i = 0; i < 20; i += 1) {
       const aborter = new AbortController();
-      const failed = failure(subject, endpoint, aborter.signal);
+      const failed = pollFailure(subject, endpoint, aborter.signal);
       aborter.abort(new Error('stop'));
       // the abort is reported in its own turn, so a poll in the same turn is one too many
-      const overlapping = failure(subject, endpoint);
+      const overlapping = pollFailure(subject, endpoint);
       expect((await failed).message).toContain('stop');
       expect((await overlapping).message).toContain('is being read already');
-      expect(await text(subject, endpoint)).toBe(PAGE);
+      expect(await pollText(subject, endpoint)).toBe(PAGE);
     }
     subject.release(endpoint);
   });
@@ -234,9 +217,9 @@ describe('over plain HTTP', () => {
     await using server = await startMetricsServer(PAGE);
     const subject = source();
     const endpoint = endpointOf(server);
-    await text(subject, endpoint);
+    await pollText(subject, endpoint);
     server.mode = 'stall';
-    const failed = failure(subject, endpoint);
+    const failed = pollFailure(subject, endpoint);
     await server.received(2);
     subject.release(endpoint);
     expect((await failed).message).toContain('was closed');
@@ -251,14 +234,14 @@ describe('redirects', () => {
     server.redirects.set('/metrics', '/metrics/');
     const subject = source();
     const endpoint = endpointOf(server);
-    expect(await text(subject, endpoint)).toBe(PAGE);
-    expect(await text(subject, endpoint)).toBe(PAGE);
+    expect(await pollText(subject, endpoint)).toBe(PAGE);
+    expect(await pollText(subject, endpoint)).toBe(PAGE);
     expect(server.requests.map((request) => request.path)).toEqual(['/metrics', '/metrics/', '/metrics/']);
     server.status = 404;
-    await failure(subject, endpoint);
+    await pollFailure(subject, endpoint);
     server.status = 200;
     server.redirects.clear();
-    await text(subject, endpoint);
+    await pollText(subject, endpoint);
     expect(server.requests.at(-1)?.path).toBe('/metrics');
     subject.release(endpoint);
   });
@@ -268,7 +251,7 @@ describe('redirects', () => {
     server.redirects.set('/metrics', `http://${server.address}/m?a=b`);
     const subject = source();
     const endpoint = endpointOf(server);
-    expect(await text(subject, endpoint)).toBe(PAGE);
+    expect(await pollText(subject, endpoint)).toBe(PAGE);
     expect(server.requests.at(-1)?.path).toBe('/m?a=b');
     subject.release(endpoint);
   });
@@ -282,7 +265,7 @@ describe('redirects', () => {
     server.redirects.set('/metrics', location);
     const subject = source();
     const endpoint = endpointOf(server);
-    expect((await failure(subject, endpoint)).message).toMatch(message);
+    expect((await pollFailure(subject, endpoint)).message).toMatch(message);
     subject.release(endpoint);
   });
 });
@@ -297,8 +280,8 @@ test('an IPv6 address is reached', async () => {
   await using _ = server;
   if (!ipv6) return; // a machine without IPv6
   const subject = source();
-  const endpoint = endpointAt('::1', server.port);
-  expect(await text(subject, endpoint)).toBe(PAGE);
+  const endpoint = endpointAt({ address: '::1', port: server.port });
+  expect(await pollText(subject, endpoint)).toBe(PAGE);
   expect(server.requests[0]?.headers.host).toBe(`[::1]:${server.port}`);
   subject.release(endpoint);
 });
@@ -375,14 +358,14 @@ describe('over TLS', () => {
       plugin,
     );
     const endpoint = endpointOf(server);
-    await failure(subject, endpoint);
+    await pollFailure(subject, endpoint);
     writeFileSync(file('rotating.pem'), 'broken on the way');
     plugin.clock.advance(10_000);
-    await failure(subject, endpoint);
+    await pollFailure(subject, endpoint);
     expect(plugin.log.lines.at(-1)?.level).toBe('warn');
     writeFileSync(file('rotating.pem'), readFileSync(file('ca.pem')));
     plugin.clock.advance(10_000);
-    expect(await text(subject, endpoint)).toBe(PAGE);
+    expect(await pollText(subject, endpoint)).toBe(PAGE);
     expect(plugin.log.lines.at(-1)?.level).toBe('info');
     subject.release(endpoint);
   });
@@ -419,6 +402,7 @@ describe('parameters', () => {
       caCertPath: '',
       clientCertPath: '',
       clientKeyPath: '',
+      bearerTokenPath: '',
       interval: 0,
     });
     expect(source({ interval: '1s' }).intervalMs).toBe(1_000);

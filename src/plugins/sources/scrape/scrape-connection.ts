@@ -16,8 +16,6 @@ const KEEP_ALIVE_MS = 4_500;
 /** Upper bound for servers that announce a longer keep-alive. */
 const KEEP_ALIVE_MAX_MS = 60_000;
 
-const HEADERS = ['accept', 'text/plain;version=0.0.4,*/*;q=0.1', 'accept-encoding', 'identity'];
-
 /**
  * One kept connection to one server, and the last answer that came over it. Handles undici's events itself: its
  * stream and promise layers cost more than the page.
@@ -28,14 +26,16 @@ export class ScrapeConnection implements Dispatcher.DispatchHandler {
   /** `location` header of the last answer, '' when absent. */
   location = '';
   readonly #client: Client;
+  readonly #headers: string[];
   #page = Buffer.alloc(0);
   #length = 0;
   #hasOpened = false;
   #resolve: (() => void) | undefined;
   #reject: ((error: Error) => void) | undefined;
 
-  /** Connects on first use. `origin`: `http://host:port` or `https://host:port`. */
-  constructor(origin: string, connector: Connector) {
+  /** Connects on first use. `origin`: `http://host:port` or `https://host:port`; `accept`: header of every request. */
+  constructor(origin: string, accept: string, connector: Connector) {
+    this.#headers = ['accept', accept, 'accept-encoding', 'identity'];
     this.#client = new Client(origin, {
       connect: connector.connect,
       allowH2: false,
@@ -50,8 +50,11 @@ export class ScrapeConnection implements Dispatcher.DispatchHandler {
     });
   }
 
-  /** Resolves when an answer of any status is in. Rejects as undici does, or with what `destroy` was given. */
-  get(path: string): Promise<void> {
+  /**
+   * Resolves when an answer of any status is in. `authorization`: header of the request, '' for none. Rejects as undici
+   * does, or with what `destroy` was given.
+   */
+  get(path: string, authorization: string): Promise<void> {
     return new Promise((resolve, reject) => {
       this.#resolve = resolve;
       this.#reject = reject;
@@ -59,7 +62,9 @@ export class ScrapeConnection implements Dispatcher.DispatchHandler {
       this.status = 0;
       this.location = '';
       this.#hasOpened = false;
-      this.#client.dispatch({ path, method: 'GET', headers: HEADERS }, this);
+      const headers =
+        authorization === '' ? this.#headers : [...this.#headers, 'authorization', authorization];
+      this.#client.dispatch({ path, method: 'GET', headers }, this);
     });
   }
 

@@ -1,4 +1,5 @@
 import { PollError } from '../../../framework/data-source.ts';
+import type { BearerToken } from './bearer-token.ts';
 import { ScrapeConnection } from './scrape-connection.ts';
 import type { Connector } from './tls-connector.ts';
 
@@ -15,6 +16,10 @@ export interface TargetAddress {
   /** `http://host:port` or `https://host:port`. */
   readonly origin: string;
   readonly path: string;
+  /** `accept` header. */
+  readonly accept: string;
+  /** Sent with every request; undefined for none. */
+  readonly token: BearerToken | undefined;
   /** The port also serves requests, so that a refused connection says something about the endpoint. */
   readonly isServingPort: boolean;
 }
@@ -64,14 +69,15 @@ export class ScrapeTarget {
   }
 
   async #get(): Promise<ScrapeConnection> {
-    this.#connection ??= new ScrapeConnection(this.#address.origin, this.#connector);
+    this.#connection ??= new ScrapeConnection(this.#address.origin, this.#address.accept, this.#connector);
     const connection = this.#connection;
+    const authorization = this.#address.token?.header ?? '';
     try {
-      await connection.get(this.#path);
+      await connection.get(this.#path, authorization);
     } catch (error) {
       // a kept connection may have been closed at the same moment; that says nothing about the server
       if (!isRefusal(error) || !connection.wasKept) throw this.#translate(error);
-      await connection.get(this.#path).catch((second: unknown) => {
+      await connection.get(this.#path, authorization).catch((second: unknown) => {
         throw this.#translate(second);
       });
     }
