@@ -129,3 +129,30 @@ test.each([
   expect((thrown as RejectionError).code).toBe(code);
   expect(ran.at(-1)).toBe('last');
 });
+
+test('every extension point counts what fails in it', async () => {
+  const fail = () => {
+    throw new Error('boom');
+  };
+  const services = context();
+  const chain = new RequestHooks(
+    {
+      headerProcessors: [named('h', { requestHeaders: fail })],
+      screeners: [named('s', { screen: fail })],
+      producers: [named('p', { produce: () => Promise.reject(new Error('bang')) })],
+      admitters: [named('a', { admit: fail })],
+      preRequestHooks: [named('r', { preRequest: fail })],
+    },
+    services,
+  );
+  const candidates = [endpoint()];
+  chain.processHeaders(request());
+  expect(chain.screen(request(), candidates)).toBe(candidates);
+  await chain.produce(request(), candidates, never);
+  chain.admit(request(), candidates);
+  expect(() => chain.preRequest(request(), { profiles: new Map(), primary: '' })).toThrow(RejectionError);
+  const counted = [...services.instruments.counters]
+    .filter(([series, { value }]) => series.startsWith('plugin_errors_total') && value === 1)
+    .map(([series]) => /extension_point="(\w+)"/.exec(series)?.[1]);
+  expect(counted).toEqual(['RequestHeader', 'Screener', 'Admission', 'DataProducer', 'PreRequest']);
+});

@@ -8,40 +8,29 @@ import type {
   PreRequestHook,
   Screener,
 } from '../framework/hooks.ts';
-import type { HistogramCell, Instruments } from '../framework/instruments.ts';
-import type { Log } from '../framework/log.ts';
 import type { Named } from '../framework/plugin.ts';
 import type { SchedulingResult } from '../framework/profile-handler.ts';
 import type { InferenceRequest } from '../framework/request.ts';
+import { type ExtensionPoint, type MeterContext, PluginMeter } from '../telemetry/plugin-meter.ts';
 import type { Clock } from '../util/clock.ts';
 
 /** Budget of a producer that returns a promise without declaring one (llm-d-router: pkg/epp/requestcontrol). */
 const DEFAULT_PRODUCE_TIMEOUT_MS = 400;
-/** At most one line per plugin in this time, so that a broken plugin cannot flood the log. */
-const LOG_WINDOW_MS = 30_000;
 
-/** What running hooks needs. */
-export interface HookServices {
-  readonly clock: Clock;
-  readonly log: Log;
-  readonly instruments: Instruments;
+/** One plugin with its meter. */
+interface Metered<T> {
+  readonly plugin: T;
+  readonly meter: PluginMeter;
 }
 
-/** One plugin with its timing cell. */
-interface Timed<T> extends Named<T> {
-  readonly cell: HistogramCell;
-  lastLoggedMs: number;
-}
-
-/** Runs request-phase hooks in order; what fails in a plugin is contained, timed and named. */
+/** Runs request-phase hooks in order; what fails in a plugin is contained, counted, timed and named. */
 export class RequestHooks {
-  readonly #headerProcessors: readonly Timed<HeaderProcessor>[];
-  readonly #screeners: readonly Timed<Screener>[];
-  readonly #admitters: readonly Timed<Admitter>[];
-  readonly #producers: readonly Timed<DataProducer>[];
-  readonly #preRequest: readonly Timed<PreRequestHook>[];
+  readonly #headerProcessors: readonly Metered<HeaderProcessor>[];
+  readonly #screeners: readonly Metered<Screener>[];
+  readonly #admitters: readonly Metered<Admitter>[];
+  readonly #producers: readonly Metered<DataProducer>[];
+  readonly #preRequest: readonly Metered<PreRequestHook>[];
   readonly #clock: Clock;
-  readonly #log: Log;
   /** Start of the producer that runs without waiting; a clock is read once between two of them. */
   #producedAtMs = 0;
 
@@ -53,15 +42,14 @@ export class RequestHooks {
       readonly producers: readonly Named<DataProducer>[];
       readonly preRequestHooks: readonly Named<PreRequestHook>[];
     },
-    services: HookServices,
+    services: MeterContext,
   ) {
     this.#clock = services.clock;
-    this.#log = services.log;
-    this.#headerProcessors = timed(plugins.headerProcessors, 'RequestHeader', services.instruments);
-    this.#screeners = timed(plugins.screeners, 'Screener', services.instruments);
-    this.#admitters = timed(plugins.admitters, 'Admission', services.instruments);
-    this.#producers = timed(plugins.producers, 'DataProducer', services.instruments);
-    this.#preRequest = timed(plugins.preRequestHooks, 'PreRequest', services.instruments);
+    this.#headerProcessors = metered(plugins.headerProcessors, 'RequestHeader', services);
+    this.#screeners = metered(plugins.screeners, 'Screener', services);
+    this.#admitters = metered(plugins.admitters, 'Admission', services);
+    this.#producers = metered(plugins.producers, 'DataProducer', services);
+    this.#preRequest = metered(plugins.preRequestHooks, 'PreRequest', services);
   }
 
   /** A processor that throws a `RejectionError` refuses the request; any other failure is contained. */
@@ -73,9 +61,9 @@ export class RequestHooks {
         hook.plugin.requestHeaders(request);
       } catch (error) {
         if (error instanceof RejectionError) throw error;
-        this.#contain(hook, 'request header processor failed', error);
+        hook.meter.failed(error, 'request header processor failed');
       }
-      startMs = this.#observe(hook, startMs);
+      startMs = hook.meter.observeSince(startMs);
     }
   }
 
@@ -89,9 +77,9 @@ export class RequestHooks {
         const own = hook.plugin.screen(request, candidates);
         if (own !== candidates) kept = kept.filter((candidate) => own.includes(candidate));
       } catch (error) {
-        this.#contain(hook, 'screener failed', error);
+        hook.meter.failed(error, 'screener failed');
       }
-      startMs = this.#observe(hook, startMs);
+      startMs = hook.meter.observeSince(startMs);
     }
     return kept.length === candidates.length ? candidates : kept;
   }
@@ -105,9 +93,9 @@ export class RequestHooks {
       try {
         refusal = hook.plugin.admit(request, candidates);
       } catch (error) {
-        this.#contain(hook, 'admitter failed', error);
+        hook.meter.failed(error, 'admitter failed');
       }
-      startMs = this.#observe(hook, startMs);
+      startMs = hook.meter.observeSince(startMs);
       if (refusal !== undefined) throw refusal;
     }
   }
@@ -143,9 +131,9 @@ export class RequestHooks {
       } catch (error) {
         failures += 1;
         failure = error;
-        this.#contain(hook, 'pre-request hook failed', error);
+        hook.meter.failed(error, 'pre-request hook failed');
       }
-      startMs = this.#observe(hook, startMs);
+      startMs = hook.meter.observeSince(startMs);
     }
     if (failures === 0) return;
     if (failures === 1) throw RejectionError.from(failure);
@@ -194,14 +182,14 @@ export class RequestHooks {
         });
       }
     } catch (error) {
-      this.#contain(hook, 'data producer failed', error);
+      hook.meter.failed(error, 'data producer failed');
     }
-    this.#producedAtMs = this.#observe(hook, startMs);
+    this.#producedAtMs = hook.meter.observeSince(startMs);
     return undefined;
   }
 
   async #wait(
-    hook: Timed<DataProducer>,
+    hook: Metered<DataProducer>,
     run: {
       readonly running: Promise<void>;
       readonly startMs: number;
@@ -217,49 +205,25 @@ export class RequestHooks {
       if ((await Promise.race([run.running, late])) === 'late') {
         run.budget?.abort();
         run.running.catch(() => {}); // its time is up; the line below names it
-        this.#contain(
-          hook,
-          'data producer ran out of time',
-          new Error(`no result within ${run.budgetMs} ms`),
-        );
+        const error = new Error(`no result within ${run.budgetMs} ms`);
+        hook.meter.failed(error, 'data producer ran out of time');
       }
     } catch (error) {
-      this.#contain(hook, 'data producer failed', error);
+      hook.meter.failed(error, 'data producer failed');
     } finally {
       cancelTimer();
-      hook.cell.observe((this.#clock.nowMs() - run.startMs) / 1000);
+      hook.meter.observeWait(run.startMs);
     }
-  }
-
-  /** A call that began at `startMs` is over; returns the time, which is the start of the next one. */
-  #observe(hook: Timed<unknown>, startMs: number): number {
-    const nowMs = this.#clock.nowMs();
-    hook.cell.observe((nowMs - startMs) / 1000);
-    return nowMs;
-  }
-
-  #contain(hook: Timed<unknown>, message: string, error: unknown): void {
-    const nowMs = this.#clock.nowMs();
-    if (nowMs - hook.lastLoggedMs < LOG_WINDOW_MS) return;
-    hook.lastLoggedMs = nowMs;
-    this.#log.error({ plugin: hook.name, pluginType: hook.type, err: error }, message);
   }
 }
 
-function timed<T>(
+function metered<T extends object>(
   plugins: readonly Named<T>[],
-  extensionPoint: string,
-  instruments: Instruments,
-): readonly Timed<T>[] {
-  return plugins.map(({ name, type, plugin }) => ({
-    name,
-    type,
-    plugin,
-    lastLoggedMs: Number.NEGATIVE_INFINITY,
-    cell: instruments.histogram('plugin_duration_seconds', {
-      extension_point: extensionPoint,
-      plugin_type: type,
-      plugin_name: name,
-    }),
+  extensionPoint: ExtensionPoint,
+  context: MeterContext,
+): readonly Metered<T>[] {
+  return plugins.map((one) => ({
+    plugin: one.plugin,
+    meter: new PluginMeter(extensionPoint, one, context),
   }));
 }

@@ -1,36 +1,26 @@
 import type { ResponseBodyHook, ResponseHeaderHook } from '../framework/hooks.ts';
-import type { CounterCell, HistogramCell, Instruments } from '../framework/instruments.ts';
-import type { Log } from '../framework/log.ts';
 import type { Named } from '../framework/plugin.ts';
 import type { InferenceRequest } from '../framework/request.ts';
 import type { InferenceResponse, MetadataEntry } from '../framework/response.ts';
+import { type ExtensionPoint, type MeterContext, PluginMeter } from '../telemetry/plugin-meter.ts';
 import type { Clock } from '../util/clock.ts';
 
-/** At most one line per plugin in this time, so that a broken plugin cannot flood the log. */
-const LOG_WINDOW_MS = 30_000;
-
-/** One plugin with its cells. */
-interface Measured<T> extends Named<T> {
-  readonly duration: HistogramCell;
-  readonly errors: CounterCell;
-  lastLoggedMs: number;
-}
-
 /** What running hooks needs. */
-export interface ResponseHookServices {
-  readonly clock: Clock;
-  readonly log: Log;
-  readonly instruments: Instruments;
+export type ResponseHookServices = MeterContext;
+
+/** One plugin with its meter. */
+interface Metered<T> {
+  readonly plugin: T;
+  readonly meter: PluginMeter;
 }
 
 /** Runs response-phase hooks in order. One that throws is counted and logged; the others run. */
 export class ResponseHooks {
-  readonly #headerHooks: readonly Measured<ResponseHeaderHook>[];
-  readonly #bodyHooks: readonly Measured<ResponseBodyHook>[];
+  readonly #headerHooks: readonly Metered<ResponseHeaderHook>[];
+  readonly #bodyHooks: readonly Metered<ResponseBodyHook>[];
   /** Those of `#bodyHooks` that have something to tell at the end. */
-  readonly #reporters: readonly Measured<ResponseBodyHook>[];
+  readonly #reporters: readonly Metered<ResponseBodyHook>[];
   readonly #clock: Clock;
-  readonly #log: Log;
 
   constructor(
     headerHooks: readonly Named<ResponseHeaderHook>[],
@@ -38,9 +28,8 @@ export class ResponseHooks {
     services: ResponseHookServices,
   ) {
     this.#clock = services.clock;
-    this.#log = services.log;
-    this.#headerHooks = measured(headerHooks, 'ResponseReceived', services.instruments);
-    this.#bodyHooks = measured(bodyHooks, 'ResponseStreaming', services.instruments);
+    this.#headerHooks = metered(headerHooks, 'ResponseReceived', services);
+    this.#bodyHooks = metered(bodyHooks, 'ResponseStreaming', services);
     this.#reporters = this.#bodyHooks.filter(({ plugin }) => plugin.finalMetadata !== undefined);
   }
 
@@ -51,9 +40,9 @@ export class ResponseHooks {
       try {
         hook.plugin.responseHeaders(request, response);
       } catch (error) {
-        this.#contain(hook, 'response header hook failed', error);
+        hook.meter.failed(error, 'response header hook failed');
       }
-      startMs = this.#observe(hook, startMs);
+      startMs = hook.meter.observeSince(startMs);
     }
   }
 
@@ -65,9 +54,9 @@ export class ResponseHooks {
       try {
         hook.plugin.responseStarted(request, response);
       } catch (error) {
-        this.#contain(hook, 'response body hook failed', error);
+        hook.meter.failed(error, 'response body hook failed');
       }
-      startMs = this.#observe(hook, startMs);
+      startMs = hook.meter.observeSince(startMs);
     }
   }
 
@@ -85,9 +74,9 @@ export class ResponseHooks {
         const entry = hook.plugin.finalMetadata?.(request, response);
         if (entry !== undefined) entries.push(entry);
       } catch (error) {
-        this.#contain(hook, 'final metadata hook failed', error);
+        hook.meter.failed(error, 'final metadata hook failed');
       }
-      startMs = this.#observe(hook, startMs);
+      startMs = hook.meter.observeSince(startMs);
     }
     return entries;
   }
@@ -99,43 +88,21 @@ export class ResponseHooks {
       try {
         hook.plugin.responseComplete(request, response);
       } catch (error) {
-        this.#contain(hook, 'response completion hook failed', error);
+        hook.meter.failed(error, 'response completion hook failed');
       }
-      startMs = this.#observe(hook, startMs);
+      startMs = hook.meter.observeSince(startMs);
     }
     return startMs;
   }
-
-  /** A call that began at `startMs` is over; returns the time, which is the start of the next one. */
-  #observe(hook: Measured<unknown>, startMs: number): number {
-    const nowMs = this.#clock.nowMs();
-    hook.duration.observe((nowMs - startMs) / 1000);
-    return nowMs;
-  }
-
-  #contain(hook: Measured<unknown>, message: string, error: unknown): void {
-    hook.errors.value += 1;
-    const nowMs = this.#clock.nowMs();
-    if (nowMs - hook.lastLoggedMs < LOG_WINDOW_MS) return;
-    hook.lastLoggedMs = nowMs;
-    this.#log.error({ plugin: hook.name, pluginType: hook.type, err: error }, message);
-  }
 }
 
-function measured<T>(
+function metered<T extends object>(
   plugins: readonly Named<T>[],
-  extensionPoint: 'ResponseReceived' | 'ResponseStreaming',
-  instruments: Instruments,
-): readonly Measured<T>[] {
-  return plugins.map(({ name, type, plugin }) => {
-    const labels = { extension_point: extensionPoint, plugin_type: type, plugin_name: name };
-    return {
-      name,
-      type,
-      plugin,
-      duration: instruments.histogram('plugin_duration_seconds', labels),
-      errors: instruments.counter('plugin_errors_total', labels),
-      lastLoggedMs: Number.NEGATIVE_INFINITY,
-    };
-  });
+  extensionPoint: ExtensionPoint,
+  context: MeterContext,
+): readonly Metered<T>[] {
+  return plugins.map((one) => ({
+    plugin: one.plugin,
+    meter: new PluginMeter(extensionPoint, one, context),
+  }));
 }

@@ -173,7 +173,7 @@ describe('plugins that throw are contained', () => {
     const errors = () => ctx.log.lines.filter((line) => line.level === 'error');
     for (let i = 0; i < 5; i += 1) engine.schedule(pool('a'));
     expect(errors()).toHaveLength(1);
-    expect(errors()[0]?.fields).toMatchObject({ plugin: 'filter-0', type: 'filter-0-type' });
+    expect(errors()[0]?.fields).toMatchObject({ plugin: 'filter-0', pluginType: 'filter-0-type' });
     ctx.clock.advance(29_999);
     engine.schedule(pool('a'));
     expect(errors()).toHaveLength(1);

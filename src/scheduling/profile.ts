@@ -5,8 +5,8 @@ import type { Picker } from '../framework/picker.ts';
 import type { ProfileSpec } from '../framework/pipeline.ts';
 import type { ProfileResult } from '../framework/profile-handler.ts';
 import type { InferenceRequest } from '../framework/request.ts';
+import { type MeterContext, PluginMeter } from '../telemetry/plugin-meter.ts';
 import type { ProfileRecord } from './decision-record.ts';
-import { type EngineContext, PluginMeter } from './plugin-meter.ts';
 import { ScorePass } from './score-pass.ts';
 
 interface FilterStep {
@@ -29,7 +29,7 @@ export class Profile {
   /** `Clock.nowMs()` when the last run that did not throw ended. */
   endedAtMs = 0;
 
-  constructor(spec: ProfileSpec, context: EngineContext) {
+  constructor(spec: ProfileSpec, context: MeterContext) {
     this.name = spec.name;
     this.#filters = spec.filters.map((filter) => ({
       name: filter.name,

@@ -6,14 +6,14 @@ import type { ProfileSpec } from '../framework/pipeline.ts';
 import type { Named } from '../framework/plugin.ts';
 import type { ProfileHandler, ProfileResults, SchedulingResult } from '../framework/profile-handler.ts';
 import type { InferenceRequest } from '../framework/request.ts';
+import { type MeterContext, PluginMeter } from '../telemetry/plugin-meter.ts';
 import type { Clock } from '../util/clock.ts';
 import { Attempts } from './attempts.ts';
 import { ProfileRecord } from './decision-record.ts';
-import { type EngineContext, PluginMeter } from './plugin-meter.ts';
 import { Profile } from './profile.ts';
 
 /** What a scheduler is made of. */
-export interface SchedulerOptions extends EngineContext {
+export interface SchedulerOptions extends MeterContext {
   /** In configuration order, names unique. */
   readonly profiles: readonly ProfileSpec[];
   readonly handler: Named<ProfileHandler>;

@@ -2,8 +2,8 @@ import type { Endpoint } from '../framework/endpoint.ts';
 import type { ProfileSpec } from '../framework/pipeline.ts';
 import type { InferenceRequest } from '../framework/request.ts';
 import type { Scorer } from '../framework/scorer.ts';
+import { type MeterContext, PluginMeter } from '../telemetry/plugin-meter.ts';
 import type { ProfileRecord } from './decision-record.ts';
-import { type EngineContext, PluginMeter } from './plugin-meter.ts';
 
 interface Step {
   readonly name: string;
@@ -24,7 +24,7 @@ export class ScorePass {
   /** `Clock.nowMs()` when the last scorer of the last run ended. */
   endedAtMs = 0;
 
-  constructor(scorers: ProfileSpec['scorers'], context: EngineContext) {
+  constructor(scorers: ProfileSpec['scorers'], context: MeterContext) {
     this.#steps = scorers.map((scorer) => ({
       name: scorer.name,
       scorer: scorer.plugin,

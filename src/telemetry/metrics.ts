@@ -193,8 +193,28 @@ export const METRICS: readonly Metric[] = [
     twin: { name: 'inference_extension_plugin_duration_seconds', labels: same(...AT_PLUGIN) },
   }),
   counter('plugin_errors_total', AT_PLUGIN, { help: 'Calls of a plugin that failed and were contained.' }),
+  counter('plugin_slow_calls_total', AT_PLUGIN, {
+    help: 'Calls of a plugin that held up the process for more than 20 ms.',
+  }),
+  counter('plugin_skipped_calls_total', PLUGIN, {
+    help: 'Calls that a plugin of a module did not get because its calls before were slow.',
+  }),
   counter('plugin_data_scope_violations_total', [...AT_PLUGIN, 'access'], {
     help: 'Accesses of a plugin to data it did not declare.',
+  }),
+  counter('disagg_decision_total', [...PLUGIN, 'model_name', 'decision_type'], {
+    help: 'Requests by the stages they go through: decode-only, prefill-decode, encode-decode, encode-prefill-decode.',
+    twin: {
+      name: 'llm_d_inference_scheduler_disagg_decision_total',
+      labels: same('model_name', 'decision_type'),
+    },
+  }),
+  counter('pd_decision_total', [...PLUGIN, 'model_name', 'decision_type'], {
+    help: 'Requests by the stages that pd-profile-handler asked for: decode-only or prefill-decode.',
+    twin: {
+      name: 'llm_d_inference_scheduler_pd_decision_total',
+      labels: same('model_name', 'decision_type'),
+    },
   }),
   counter('model_rewrite_decisions_total', ['model_rewrite_name', 'model_name', 'target_model'], {
     help: 'Model rewrites applied.',
