@@ -1,8 +1,11 @@
 import { badField, badJson, badMaxTokens } from './api-error.ts';
-import { PrefixHash, tokensOf } from './prompt.ts';
+import { Conversation } from './conversation.ts';
+import { isObject, type JsonObject } from './media.ts';
+import { tokensOf } from './prompt.ts';
+import { parseTransfer, type Transfer } from './transfer.ts';
 
 /** APIs with their paths. */
-export type Api = 'chat' | 'completions' | 'messages';
+export type Api = 'chat' | 'completions' | 'messages' | 'responses' | 'generate';
 
 /** A parsed request, the same for all APIs. */
 export interface GenerationRequest {
@@ -22,53 +25,49 @@ export interface GenerationRequest {
   readonly hasContinuousUsage: boolean;
   /** Requests with different salts share no cached blocks. */
   readonly cacheSalt: string;
+  /** Keys of images and sounds in the prompt, in their order. */
+  readonly assets: readonly string[];
+  /** What the request says of keys and values that come from or go to another server. */
+  readonly transfer: Transfer;
+  /** Share of the prompt, 0 to 1, that has to be cached for the request to run at all. */
+  readonly cacheHitThreshold: number;
 }
 
-/** The fields of bodies, messages and blocks that matter here; all of them unchecked. */
-interface Fields {
-  readonly model?: unknown;
-  readonly prompt?: unknown;
-  readonly n?: unknown;
-  readonly max_tokens?: unknown;
-  readonly max_completion_tokens?: unknown;
-  readonly stream?: unknown;
-  readonly stream_options?: unknown;
-  readonly include_usage?: unknown;
-  readonly continuous_usage_stats?: unknown;
-  readonly cache_salt?: unknown;
-  readonly system?: unknown;
-  readonly tools?: unknown;
-  readonly messages?: unknown;
-  readonly role?: unknown;
-  readonly content?: unknown;
-  readonly tool_calls?: unknown;
-  readonly text?: unknown;
-}
-
-/** vLLM's default for `/v1/completions`. */
+/** vLLM's default for `/v1/completions` and `/inference/v1/generate`. */
 const COMPLETION_TOKENS = 16;
-/** Tokens an image or a sound stands for. */
-const ASSET_TOKENS = 64;
 
 /** Throws `ApiError` for what vLLM would refuse. */
 export function parseRequest(api: Api, body: Buffer): GenerationRequest {
-  const fields = parseJson(body);
-  const streamOptions: Fields = isObject(fields.stream_options) ? fields.stream_options : {};
-  const n = fields.n;
+  return readRequest(api, parseBody(body));
+}
+
+/** The same for a body that has been parsed. */
+export function readRequest(api: Api, fields: JsonObject): GenerationRequest {
+  const streamOptions = objectOf(fields['stream_options']);
+  const sampling = api === 'generate' ? objectOf(fields['sampling_params']) : fields;
+  const model = fields['model'];
+  const salt = fields['cache_salt'];
+  const n = sampling['n'];
+  const threshold = fields['cache_hit_threshold'];
+  const { prompts, assets } = promptsOf(api, fields);
   return {
     api,
-    model: typeof fields.model === 'string' && fields.model !== '' ? fields.model : undefined,
-    prompts: api === 'completions' ? completionPrompts(fields.prompt) : [tokensOf(conversation(fields))],
+    model: typeof model === 'string' && model !== '' ? model : undefined,
+    prompts,
+    assets,
     answers: typeof n === 'number' && Number.isSafeInteger(n) && n > 0 && n <= 128 ? n : 1,
-    maxTokens: maxTokens(api, fields),
-    isStream: fields.stream === true,
-    hasUsage: streamOptions.include_usage === true,
-    hasContinuousUsage: streamOptions.continuous_usage_stats === true,
-    cacheSalt: typeof fields.cache_salt === 'string' ? fields.cache_salt : '',
+    maxTokens: maxTokens(api, sampling),
+    isStream: fields['stream'] === true,
+    hasUsage: streamOptions['include_usage'] === true,
+    hasContinuousUsage: streamOptions['continuous_usage_stats'] === true,
+    cacheSalt: typeof salt === 'string' ? salt : '',
+    transfer: parseTransfer(fields),
+    cacheHitThreshold: typeof threshold === 'number' ? threshold : 0,
   };
 }
 
-function parseJson(body: Buffer): Fields {
+/** A body as an object; throws `ApiError` when it is none. */
+export function parseBody(body: Buffer): JsonObject {
   try {
     const parsed: unknown = JSON.parse(body.toString());
     if (isObject(parsed)) return parsed;
@@ -80,14 +79,49 @@ function parseJson(body: Buffer): Fields {
   throw badJson(0);
 }
 
-function maxTokens(api: Api, fields: Fields): number | undefined {
-  const given = fields.max_completion_tokens ?? fields.max_tokens;
-  if (given === undefined || given === null) return api === 'completions' ? COMPLETION_TOKENS : undefined;
+function objectOf(value: unknown): JsonObject {
+  return isObject(value) ? value : {};
+}
+
+function maxTokens(api: Api, fields: JsonObject): number | undefined {
+  const given =
+    api === 'responses'
+      ? fields['max_output_tokens']
+      : (fields['max_completion_tokens'] ?? fields['max_tokens']);
+  if (given === undefined || given === null) {
+    return api === 'completions' || api === 'generate' ? COMPLETION_TOKENS : undefined;
+  }
   if (typeof given !== 'number' || !Number.isSafeInteger(given)) {
-    throw badField('max_tokens', 'int_parsing', 'Input should be a valid integer', given);
+    const field = api === 'responses' ? 'max_output_tokens' : 'max_tokens';
+    throw badField(field, 'int_parsing', 'Input should be a valid integer', given);
   }
   if (given < 1) throw badMaxTokens(given);
   return given;
+}
+
+function promptsOf(api: Api, fields: JsonObject): Pick<GenerationRequest, 'prompts' | 'assets'> {
+  switch (api) {
+    case 'completions':
+      return { prompts: completionPrompts(fields['prompt']), assets: [] };
+    case 'generate':
+      return { prompts: [tokenIds(fields['token_ids'], fields)], assets: [] };
+    case 'responses':
+      return chatPrompt(new Conversation(fields).addInput(fields['input'], fields));
+    case 'chat':
+    case 'messages':
+      return chatPrompt(new Conversation(fields).addMessages(fields['messages'], fields));
+  }
+}
+
+function chatPrompt({ parts, assets }: Conversation): Pick<GenerationRequest, 'prompts' | 'assets'> {
+  return { prompts: [tokensOf([...parts, '<|assistant|>'])], assets };
+}
+
+function tokenIds(given: unknown, fields: JsonObject): Uint32Array {
+  if (given === undefined) throw badField('token_ids', 'missing', 'Field required', fields);
+  const ids: readonly unknown[] = Array.isArray(given) ? given : [];
+  if (ids.length > 0 && ids.every((id) => typeof id === 'number')) return Uint32Array.from(ids);
+  throw badField('token_ids', 'list_type', 'Input should be a valid list', given);
 }
 
 function completionPrompts(prompt: unknown): Uint32Array[] {
@@ -103,47 +137,4 @@ function completionPrompts(prompt: unknown): Uint32Array[] {
     });
   }
   throw badField('prompt', 'string_type', 'Input should be a valid string', prompt);
-}
-
-/** A conversation as the parts of its prompt, in the manner of a chat template. */
-function conversation(fields: Fields): string[] {
-  const { messages } = fields;
-  if (messages === undefined) throw badField('messages', 'missing', 'Field required', fields);
-  if (!Array.isArray(messages)) {
-    throw badField('messages', 'list_type', 'Input should be a valid list', messages);
-  }
-  const parts: string[] = [];
-  if (fields.tools !== undefined) parts.push('<|tools|>', JSON.stringify(fields.tools));
-  if (fields.system !== undefined) addMessage(parts, 'system', fields.system);
-  for (const message of messages as readonly unknown[]) {
-    if (!isObject(message))
-      throw badField('messages', 'dict_type', 'Input should be a valid dictionary', message);
-    addMessage(parts, String(message.role), message.content);
-    if (message.tool_calls !== undefined) parts.push(JSON.stringify(message.tool_calls));
-  }
-  parts.push('<|assistant|>');
-  return parts;
-}
-
-function addMessage(parts: string[], role: string, content: unknown): void {
-  parts.push(`<|${role}|>`);
-  if (typeof content === 'string') parts.push(content);
-  if (!Array.isArray(content)) return;
-  for (const block of content as readonly unknown[]) {
-    if (!isObject(block)) continue;
-    const { text } = block;
-    parts.push(typeof text === 'string' ? text : assetText(JSON.stringify(block)));
-  }
-}
-
-/** A fixed number of tokens that depend on the whole asset. */
-function assetText(content: string): string {
-  const hash = new PrefixHash('');
-  for (const token of tokensOf([content])) hash.add(token);
-  const digest = hash.value.toString(36);
-  return digest.padEnd(ASSET_TOKENS * 4, digest);
-}
-
-function isObject(value: unknown): value is Fields {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import type { CommandIo } from '../util/command-io.ts';
 import { describeOptions, parseOptions, UsageError } from '../util/command-options.ts';
-import { SIM_OPTIONS, type SimOptions } from './options.ts';
+import { checkSimOptions, SIM_OPTIONS, type SimOptions } from './options.ts';
 import { startSimulator } from './simulator.ts';
 
 const HELP = `Usage: epp sim [options]
@@ -21,6 +21,7 @@ export async function simCommand(argv: readonly string[], io: CommandIo): Promis
   let options: SimOptions;
   try {
     options = parseOptions(SIM_OPTIONS, argv);
+    checkSimOptions(options);
   } catch (error) {
     if (!(error instanceof UsageError)) throw error;
     io.err(`epp sim: ${error.message}\nTry: epp sim --help\n`);

@@ -11,6 +11,15 @@ export class EngineStats {
   /** Prompt tokens that were looked up in the prefix cache, and those of them that were found. */
   prefixCacheQueries = 0;
   prefixCacheHits = 0;
+  /** Prompt tokens not cached here that were asked of another server, and those that came. */
+  externalCacheQueries = 0;
+  externalCacheHits = 0;
+  /** Of `promptTokens`: those cached here, and those that came from another server. */
+  cachedPromptTokens = 0;
+  remotePromptTokens = 0;
+  /** Images and sounds that were looked up in the encoder cache, and those that were found. */
+  assetQueries = 0;
+  assetHits = 0;
   preemptions = 0;
   finishedStop = 0;
   finishedLength = 0;

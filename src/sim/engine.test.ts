@@ -39,6 +39,9 @@ function bench(options: Partial<SimOptions> = {}) {
       outputTokens: 1,
       finishReason: 'length',
       seed: 1,
+      encodeMs: 0,
+      isForRemoteDecode: false,
+      remote: undefined,
       sink: {
         onToken: (_sequence, text, isLast) => {
           log.push({ name, atMs: clock.nowMs() - startMs, isLast });

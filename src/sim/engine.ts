@@ -1,9 +1,11 @@
 import type { CancelTimer, Clock } from '../util/clock.ts';
 import { SeededRng } from '../util/rng.ts';
-import { BlockPool } from './block-pool.ts';
+import type { BlockPool } from './block-pool.ts';
 import { EngineStats } from './engine-stats.ts';
 import type { SimOptions } from './options.ts';
+import type { Prompt } from './prompt.ts';
 import { Sequence, type SequenceRequest } from './sequence.ts';
+import { SequenceBlocks } from './sequence-blocks.ts';
 
 /** Steps that may run in one turn of the event loop when simulated time is faster than timers. */
 const MAX_STEPS_PER_TURN = 32;
@@ -25,20 +27,28 @@ export interface EngineContext {
  * the youngest sequence goes back to the head of the queue and starts again.
  *
  * A step takes  decodeStepMs + decodeMsPerSequence · decoding + 1000 · promptTokens / prefillTokensPerSecond
+ *               + encodeMs · assets
  * milliseconds, varied by `jitter` and multiplied by `timeScale`. One timer drives the whole engine.
+ *
+ * A sequence whose keys and values come from another server is admitted when they are here; the engine computes what is
+ * then still missing.
  */
 export class Engine {
   readonly stats: EngineStats;
-  readonly pool: BlockPool;
   /** Longest prompt and answer: `maxModelLen`, or what all blocks together can hold. */
   readonly maxModelLen: number;
   readonly #options: SimOptions;
   readonly #context: EngineContext;
   readonly #rng: SeededRng;
+  readonly #blocks: SequenceBlocks;
   readonly #waiting: Sequence[] = [];
+  /** Sequences whose keys and values are on their way, with what cancels the end of the transfer. */
+  readonly #arriving = new Map<Sequence, CancelTimer>();
   #running: Sequence[] = [];
   #deferred = 0;
   #stepEndsMs = 0;
+  /** Time that the step takes for images and sounds. */
+  #encodeMs = 0;
   #cancelTimer: CancelTimer | undefined;
   /** Inside `#turn`, which looks for work itself before it ends. */
   #isInTurn = false;
@@ -49,9 +59,13 @@ export class Engine {
     this.#options = options;
     this.#context = context;
     this.#rng = new SeededRng(context.seed);
-    this.pool = new BlockPool(options.numGpuBlocks, options.prefixCaching);
     this.maxModelLen = Math.min(options.maxModelLen, options.numGpuBlocks * options.blockSize);
     this.stats = new EngineStats(this.maxModelLen);
+    this.#blocks = new SequenceBlocks(options, this.stats);
+  }
+
+  get pool(): BlockPool {
+    return this.#blocks.pool;
   }
 
   get running(): number {
@@ -59,12 +73,12 @@ export class Engine {
   }
 
   get waiting(): number {
-    return this.#waiting.length;
+    return this.#waiting.length + this.#arriving.size;
   }
 
-  /** Waiting sequences that the last step passed over because of their adapter. */
+  /** Waiting sequences that the last step passed over because of their adapter, or that wait for a transfer. */
   get deferred(): number {
-    return Math.min(this.#deferred, this.#waiting.length);
+    return Math.min(this.#deferred, this.#waiting.length) + this.#arriving.size;
   }
 
   /** Adapters of running and of waiting sequences, each in order of first use. */
@@ -72,30 +86,66 @@ export class Engine {
     return { running: [...adaptersOf(this.#running)], waiting: [...adaptersOf(this.#waiting)] };
   }
 
-  /** Queues a sequence. `prompt.length + outputTokens` must not exceed `maxModelLen`. */
+  /**
+   * Queues a sequence. `prompt.length + outputTokens` must not exceed `maxModelLen`. One with a `remote` waits for the
+   * transfer first, which begins at once unless it is pending; then `arrive` begins it.
+   */
   submit(request: SequenceRequest): Sequence {
-    const nowMs = this.#context.clock.nowMs();
-    const sequence = new Sequence(request, nowMs);
-    this.#waiting.push(sequence);
-    if (this.#cancelTimer === undefined && !this.#isInTurn) this.#begin(nowMs);
+    const sequence = new Sequence(request, this.#context.clock.nowMs());
+    if (request.remote === undefined) this.#enqueue(sequence);
+    else {
+      sequence.state = 'arriving';
+      this.#arriving.set(sequence, () => undefined);
+      if (!request.remote.isPending) this.arrive(sequence);
+    }
     return sequence;
+  }
+
+  /** The other server has the keys and values of an arriving sequence: the transfer of those not cached here begins. */
+  arrive(sequence: Sequence): void {
+    if (sequence.state !== 'arriving') return;
+    const { blockSize, kvTransferTokensPerSecond, timeScale } = this.#options;
+    const wanted = Math.min(sequence.request.remote?.tokens ?? 0, sequence.length);
+    const tokens = Math.max(0, wanted - this.#blocks.cachedBlocks(sequence) * blockSize);
+    const cancel = this.#context.clock.after((tokens * 1000 * timeScale) / kvTransferTokensPerSecond, () => {
+      this.#arriving.delete(sequence);
+      sequence.state = 'waiting';
+      this.#enqueue(sequence);
+    });
+    this.#arriving.set(sequence, cancel);
+  }
+
+  /** Leading tokens of a prompt that are cached here, in full blocks. */
+  cachedTokens({ hashes }: Prompt): number {
+    let found = 0;
+    while (found < hashes.length && this.pool.find(hashes[found] ?? Number.NaN) >= 0) found += 1;
+    return found * this.#options.blockSize;
   }
 
   /** Drops a sequence, wherever it is; nothing happens when it is already over. */
   abort(sequence: Sequence): void {
     if (sequence.state === 'finished') return;
-    const list = sequence.state === 'waiting' ? this.#waiting : this.#running;
-    const isListed = sequence.state === 'waiting' || !this.#isDelivering;
+    const { state } = sequence;
     sequence.state = 'finished';
-    this.#releaseBlocks(sequence);
+    this.#blocks.release(sequence);
     this.stats.finishedAbort += 1;
-    if (isListed) list.splice(list.indexOf(sequence), 1);
+    if (state === 'arriving') {
+      this.#arriving.get(sequence)?.();
+      this.#arriving.delete(sequence);
+    } else if (state === 'waiting') this.#waiting.splice(this.#waiting.indexOf(sequence), 1);
+    else if (!this.#isDelivering) this.#running.splice(this.#running.indexOf(sequence), 1);
   }
 
-  /** Stops the timer; sequences stay as they are. */
+  /** Stops the timers; sequences stay as they are. */
   stop(): void {
     this.#cancelTimer?.();
     this.#cancelTimer = undefined;
+    for (const cancel of this.#arriving.values()) cancel();
+  }
+
+  #enqueue(sequence: Sequence): void {
+    this.#waiting.push(sequence);
+    if (this.#cancelTimer === undefined && !this.#isInTurn) this.#begin(this.#context.clock.nowMs());
   }
 
   #begin(nowMs: number): void {
@@ -138,28 +188,24 @@ export class Engine {
       if (tokens === 0 || !this.#reserve(sequence)) continue;
       left -= tokens;
       if (wanted === 1) decoding += 1;
-      this.#register(sequence, sequence.computed + tokens);
+      this.#blocks.register(sequence, sequence.computed + tokens);
     }
+    this.#encodeMs = 0;
     left = this.#admit(left, startMs);
     if (left === budget) return false;
     const { decodeStepMs, decodeMsPerSequence, prefillTokensPerSecond, jitter, timeScale } = this.#options;
     const prefillMs = ((budget - left - decoding) * 1000) / prefillTokensPerSecond;
-    const stepMs = decodeStepMs + decodeMsPerSequence * decoding + prefillMs;
+    const stepMs = decodeStepMs + decodeMsPerSequence * decoding + prefillMs + this.#encodeMs;
     this.#stepEndsMs = startMs + stepMs * (1 + jitter * (2 * this.#rng.next() - 1)) * timeScale;
     return true;
   }
 
   /** Blocks for all tokens of a running sequence. Preempts from the end of the batch; false when it hit `sequence`. */
   #reserve(sequence: Sequence): boolean {
-    while (sequence.blocks.length * this.#options.blockSize < sequence.length) {
-      const block = this.pool.allocate();
-      if (block >= 0) {
-        sequence.blocks.push(block);
-        continue;
-      }
+    while (!this.#blocks.grow(sequence)) {
       const victim = this.#running.pop();
       if (victim === undefined) return false;
-      this.#releaseBlocks(victim);
+      this.#blocks.release(victim);
       victim.state = 'waiting';
       victim.computed = 0;
       victim.scheduled = 0;
@@ -184,56 +230,20 @@ export class Engine {
         i += 1;
         continue;
       }
-      if (!this.#claimBlocks(sequence)) break;
+      if (!this.#blocks.claim(sequence)) break;
       if (adapter !== '') adapters.add(adapter);
       this.#waiting.splice(i, 1);
       this.#running.push(sequence);
       sequence.state = 'running';
-      if (sequence.generated === 0) this.stats.queueTime.observe((nowMs - sequence.arrivedMs) / 1000);
+      if (sequence.generated === 0) {
+        this.stats.queueTime.observe((nowMs - sequence.arrivedMs) / 1000);
+        this.#encodeMs += sequence.request.encodeMs;
+      }
       sequence.scheduled = Math.min(sequence.length - sequence.computed, left);
       left -= sequence.scheduled;
-      this.#register(sequence, sequence.computed + sequence.scheduled);
+      this.#blocks.register(sequence, sequence.computed + sequence.scheduled);
     }
     return left;
-  }
-
-  /** Shares the cached blocks of the prefix and takes new ones for the rest; false and nothing taken when too few. */
-  #claimBlocks(sequence: Sequence): boolean {
-    const { blockSize } = this.#options;
-    const { pool } = this;
-    const needed = Math.ceil(sequence.length / blockSize);
-    // The last token is always computed: its output is what is wanted.
-    const findable = Math.min(sequence.fullBlocks, Math.floor((sequence.length - 1) / blockSize));
-    let found = 0;
-    let foundFree = 0;
-    for (; found < findable; found += 1) {
-      const block = pool.find(sequence.hashOf(found));
-      if (block < 0) break;
-      if (pool.isFree(block)) foundFree += 1;
-    }
-    if (needed - found > pool.free - foundFree) return false;
-    for (let i = 0; i < found; i += 1) {
-      const block = pool.find(sequence.hashOf(i));
-      pool.share(block);
-      sequence.blocks.push(block);
-    }
-    while (sequence.blocks.length < needed) sequence.blocks.push(pool.allocate());
-    sequence.computed = found * blockSize;
-    if (sequence.cachedTokens < 0) {
-      sequence.cachedTokens = sequence.computed;
-      this.stats.prefixCacheQueries += sequence.length;
-      this.stats.prefixCacheHits += sequence.computed;
-    }
-    return true;
-  }
-
-  /** Makes the blocks findable that are full once `computed` tokens are in. */
-  #register(sequence: Sequence, computed: number): void {
-    const { blockSize } = this.#options;
-    const full = Math.floor(computed / blockSize);
-    for (let i = Math.floor(sequence.computed / blockSize); i < full; i += 1) {
-      this.pool.register(sequence.blocks[i] ?? 0, sequence.hashOf(i));
-    }
   }
 
   /** Ends the step at `nowMs`: every sequence whose tokens are all computed gets its next one. */
@@ -271,6 +281,8 @@ export class Engine {
     if (sequence.generated === 1) {
       sequence.firstTokenMs = nowMs;
       stats.promptTokens += request.prompt.length;
+      stats.remotePromptTokens += sequence.remoteTokens;
+      stats.cachedPromptTokens += sequence.cachedTokens - sequence.remoteTokens;
       stats.timeToFirstToken.observe((nowMs - sequence.arrivedMs) / 1000);
     } else stats.interTokenLatency.observe((nowMs - sequence.lastTokenMs) / 1000);
     sequence.lastTokenMs = nowMs;
@@ -281,19 +293,13 @@ export class Engine {
   #finish(sequence: Sequence, nowMs: number): void {
     const { stats } = this;
     sequence.state = 'finished';
-    this.#releaseBlocks(sequence);
+    if (sequence.request.isForRemoteDecode) sequence.sentBlocks = [...sequence.blocks];
+    this.#blocks.release(sequence);
     if (sequence.request.finishReason === 'stop') stats.finishedStop += 1;
     else stats.finishedLength += 1;
     stats.endToEnd.observe((nowMs - sequence.arrivedMs) / 1000);
     stats.requestPromptTokens.observe(sequence.request.prompt.length);
     stats.requestGenerationTokens.observe(sequence.generated);
-  }
-
-  /** Last block first, so that the head of a prefix, which more prompts share, is evicted last. */
-  #releaseBlocks(sequence: Sequence): void {
-    for (let block = sequence.blocks.pop(); block !== undefined; block = sequence.blocks.pop()) {
-      this.pool.release(block);
-    }
   }
 }
 

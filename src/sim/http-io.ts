@@ -30,8 +30,8 @@ export function sendJson(response: ServerResponse, status: number, body: object)
 }
 
 /** A whole answer of a content type. */
-export function send(response: ServerResponse, status: number, type: string, text: string): void {
-  const body = Buffer.from(text);
+export function send(response: ServerResponse, status: number, type: string, content: string | Buffer): void {
+  const body = typeof content === 'string' ? Buffer.from(content) : content;
   response.writeHead(status, { 'Content-Length': body.length, 'Content-Type': type, Vary: 'Origin' });
   response.end(body);
 }

@@ -1,5 +1,5 @@
 import { json } from './ascii-json.ts';
-import type { Answer, FinishReason, ReplyFormat, ReplyHead, Usage } from './reply-format.ts';
+import type { Answer, FinishReason, ReplyFormat, ReplyHead, TransferAnswer, Usage } from './reply-format.ts';
 
 /** `/v1/messages`, Anthropic's form. */
 export class MessagesFormat implements ReplyFormat {
@@ -27,6 +27,7 @@ export class MessagesFormat implements ReplyFormat {
   }
 
   token(_choice: number, text: string): string {
+    if (text === '') return '';
     const delta = `{"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"${text}"}}`;
     return `event: content_block_delta\ndata: ${delta}\n\n`;
   }
@@ -40,7 +41,7 @@ export class MessagesFormat implements ReplyFormat {
     );
   }
 
-  whole(answers: readonly Answer[], usage: Usage): string {
+  whole(answers: readonly Answer[], usage: Usage, transfer: TransferAnswer): string {
     const answer = answers[0] ?? { text: '', finishReason: 'stop' };
     return json({
       id: `chatcmpl-${this.#head.id}`,
@@ -50,6 +51,8 @@ export class MessagesFormat implements ReplyFormat {
       model: this.#head.model,
       stop_reason: stopReason(answer.finishReason),
       usage: messageUsage(usage),
+      ...(transfer.kv === null ? {} : { kv_transfer_params: transfer.kv }),
+      ...(transfer.ec === null ? {} : { ec_transfer_params: transfer.ec }),
     });
   }
 }

@@ -75,8 +75,33 @@ export class MetricsPage {
     counter('prefix_cache_hits', 'Prefix cache hits, in terms of number of cached tokens.', [
       ['', stats.prefixCacheHits],
     ]);
+    counter(
+      'external_prefix_cache_queries',
+      'External prefix cache queries from KV connector cross-instance cache sharing, in terms of number of queried tokens.',
+      [['', stats.externalCacheQueries]],
+    );
+    counter(
+      'external_prefix_cache_hits',
+      'External prefix cache hits from KV connector cross-instance cache sharing, in terms of number of cached tokens.',
+      [['', stats.externalCacheHits]],
+    );
+    counter('mm_cache_queries', 'Multi-modal cache queries, in terms of number of queried items.', [
+      ['', stats.assetQueries],
+    ]);
+    counter('mm_cache_hits', 'Multi-modal cache hits, in terms of number of cached items.', [
+      ['', stats.assetHits],
+    ]);
     counter('num_preemptions', 'Cumulative number of preemption from the engine.', [['', stats.preemptions]]);
     counter('prompt_tokens', 'Number of prefill tokens processed.', [['', stats.promptTokens]]);
+    const computed = stats.promptTokens - stats.cachedPromptTokens - stats.remotePromptTokens;
+    counter('prompt_tokens_by_source', 'Number of prompt tokens by source.', [
+      [',source="local_compute"', computed],
+      [',source="local_cache_hit"', stats.cachedPromptTokens],
+      [',source="external_kv_transfer"', stats.remotePromptTokens],
+    ]);
+    counter('prompt_tokens_cached', 'Number of cached prompt tokens (local + external).', [
+      ['', stats.cachedPromptTokens + stats.remotePromptTokens],
+    ]);
     counter('generation_tokens', 'Number of generation tokens processed.', [['', stats.generationTokens]]);
     counter('request_success', 'Count of successfully processed requests.', [
       ['finished_reason="stop",', stats.finishedStop],

@@ -1,23 +1,23 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import type { Clock } from '../util/clock.ts';
-import { nextInt, SeededRng } from '../util/rng.ts';
-import { ApiError, plainError, unknownModel } from './api-error.ts';
-import { type Api, type GenerationRequest, parseRequest } from './api-request.ts';
-import { Engine } from './engine.ts';
+import { SeededRng } from '../util/rng.ts';
+import { ApiError, plainError } from './api-error.ts';
+import { type Api, parseRequest, readRequest } from './api-request.ts';
+import type { Engine } from './engine.ts';
 import { type FaultSetting, NO_FAULT, parseFault } from './fault.ts';
 import { readBody, send, sendError, sendJson } from './http-io.ts';
-import { MetricsPage } from './metrics-page.ts';
+import { newId } from './ids.ts';
+import { Inference, type InferenceContext } from './inference.ts';
+import type { JsonObject } from './media.ts';
 import type { SimOptions } from './options.ts';
-import { promptOf } from './prompt.ts';
-import { Reply } from './reply.ts';
-import { replyFormat } from './reply-format.ts';
-import { checkLength, planSequences } from './sequence-plan.ts';
+import { type EngineRequest, Sidecar } from './sidecar/sidecar.ts';
 
 const APIS = new Map<string, Api>([
   ['/v1/chat/completions', 'chat'],
   ['/v1/completions', 'completions'],
   ['/v1/messages', 'messages'],
+  ['/v1/responses', 'responses'],
+  ['/inference/v1/generate', 'generate'],
 ]);
 
 const SWITCHES = new Set(['/sim/state', '/sim/reset', '/sim/fault']);
@@ -30,36 +30,38 @@ const OTHER_PATHS = new Set([
   '/reset_prefix_cache',
 ]);
 
-/** One simulated vLLM: an HTTP server in front of an engine. */
+/** One simulated vLLM, or one rank of it: an HTTP server and, when asked for, a sidecar in front of an engine. */
 export class ModelServer implements AsyncDisposable {
   readonly #options: SimOptions;
-  readonly #clock: Clock;
-  readonly #seed: number;
+  readonly #context: InferenceContext;
   readonly #server: Server;
+  readonly #sidecar: Sidecar | undefined;
   readonly #startedMs: number;
-  readonly #dirty: Reply[] = [];
-  /** Generation answers that are not over. */
-  readonly #open = new Set<ServerResponse>();
-  readonly #aliases: readonly string[];
-  #engine: Engine;
-  #metrics: MetricsPage;
+  /** All ranks of the pod, this one included. */
+  #ranks: readonly ModelServer[] = [this];
+  #inference: Inference;
   #ids: SeededRng;
   #fault: FaultSetting = NO_FAULT;
   #address = '';
 
-  /** `seed`: differs between the servers of one simulator, so that their ids and step times differ. */
-  constructor(options: SimOptions, clock: Clock, seed: number) {
+  /** The seed of `context` differs between the servers of one simulator, so that their ids and step times differ. */
+  constructor(options: SimOptions, context: InferenceContext) {
     this.#options = options;
-    this.#clock = clock;
-    this.#seed = seed;
+    this.#context = context;
+    const { clock, seed } = context;
     this.#startedMs = clock.wallMs();
-    this.#aliases = [options.model, ...options.loraModules];
     this.#ids = new SeededRng(seed);
-    this.#engine = this.#newEngine();
-    this.#metrics = new MetricsPage(this.#engine, options, () => clock.wallMs());
+    this.#inference = new Inference(options, context);
     this.#server = createServer({ keepAliveTimeout: 75_000, requestTimeout: 0 }, (request, response) => {
       this.#handle(request, response).catch((error: unknown) => sendError(response, error));
     });
+    const pod = {
+      engine: this,
+      rank: (address: string) => this.#ranks.find((rank) => rank.address === address),
+    };
+    this.#sidecar = options.sidecar
+      ? new Sidecar(options, { clock, rng: new SeededRng(seed + 2), pod })
+      : undefined;
   }
 
   /** `host:port`; '' until it listens. */
@@ -68,7 +70,12 @@ export class ModelServer implements AsyncDisposable {
   }
 
   get engine(): Engine {
-    return this.#engine;
+    return this.#inference.engine;
+  }
+
+  /** The ranks of the pod of which this is one; each forwards to the rank that the routing header names. */
+  set ranks(ranks: readonly ModelServer[]) {
+    this.#ranks = ranks;
   }
 
   /** Misbehaves from the next request on. */
@@ -78,12 +85,9 @@ export class ModelServer implements AsyncDisposable {
 
   /** As after a restart: no requests, empty cache, counters at zero. Running answers are cut. */
   reset(): void {
-    this.#engine.stop();
-    this.#dirty.length = 0;
-    for (const response of this.#open) response.destroy();
-    this.#engine = this.#newEngine();
-    this.#metrics = new MetricsPage(this.#engine, this.#options, () => this.#clock.wallMs());
-    this.#ids = new SeededRng(this.#seed);
+    this.#inference.stop(true);
+    this.#inference = new Inference(this.#options, this.#context);
+    this.#ids = new SeededRng(this.#context.seed);
     this.#fault = NO_FAULT;
   }
 
@@ -102,21 +106,21 @@ export class ModelServer implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#engine.stop();
+    this.#inference.stop(false);
+    this.#sidecar?.[Symbol.dispose]();
     const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
     this.#server.closeAllConnections();
     await closed;
   }
 
-  #newEngine(): Engine {
-    return new Engine(this.#options, {
-      clock: this.#clock,
-      seed: this.#seed,
-      afterTurn: () => {
-        for (const reply of this.#dirty) reply.flush();
-        this.#dirty.length = 0;
-      },
-    });
+  /** Lets the engine answer; throws `ApiError` for what it refuses. */
+  decode({ api, body, response, id = newId(this.#ids), dieAfterTokens, prefill }: EngineRequest): void {
+    this.#inference.generate(readRequest(api, body), { response, id, dieAfterTokens, prefill });
+  }
+
+  /** Whether the share of the prompt is cached that the body's `cache_hit_threshold` wants. */
+  hasCached(api: Api, body: JsonObject): boolean {
+    return this.#inference.hasCached(readRequest(api, body));
   }
 
   async #handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -144,13 +148,16 @@ export class ModelServer implements AsyncDisposable {
       return;
     }
     if (request.method !== 'POST') throw plainError(405, 'Method Not Allowed');
-    const generation = parseRequest(api, await readBody(request));
-    const requestId = request.headers['x-request-id'];
+    const { headers } = request;
+    const body = await readBody(request);
     const dieAfterTokens = fault.mode === 'die' ? fault.afterTokens : Infinity;
-    this.#generate(generation, response, {
-      id: typeof requestId === 'string' ? requestId : this.#newId(),
-      dieAfterTokens,
-    });
+    if (this.#sidecar !== undefined) {
+      await this.#sidecar.serve({ api, path, headers, body, response, dieAfterTokens });
+      return;
+    }
+    const given = headers['x-request-id'];
+    const id = typeof given === 'string' ? given : newId(this.#ids);
+    this.#inference.generate(parseRequest(api, body), { response, id, dieAfterTokens, prefill: undefined });
   }
 
   #nextFault(isInference: boolean): FaultSetting['fault'] {
@@ -158,49 +165,6 @@ export class ModelServer implements AsyncDisposable {
     if (fault.mode === 'none' || count <= 0 || (scope === 'inference' && !isInference)) return NO_FAULT.fault;
     this.#fault = { fault, scope, count: count - 1 };
     return fault;
-  }
-
-  #generate(
-    generation: GenerationRequest,
-    response: ServerResponse,
-    extra: { readonly id: string; readonly dieAfterTokens: number },
-  ): void {
-    const { blockSize } = this.#options;
-    const model = generation.model ?? this.#options.model;
-    if (!this.#aliases.includes(model)) throw unknownModel(model, this.#aliases);
-    const adapter = model === this.#options.model ? '' : model;
-    if (adapter !== '') this.#metrics.noteLoraUse();
-    const prompts = generation.prompts.map((tokens) =>
-      promptOf(tokens, blockSize, `${adapter}\n${generation.cacheSalt}`),
-    );
-    for (const prompt of prompts) checkLength(prompt, generation.maxTokens, this.#engine.maxModelLen);
-    const { id, dieAfterTokens } = extra;
-    const { hasUsage, hasContinuousUsage } = generation;
-    const created = Math.floor(this.#clock.wallMs() / 1000);
-    const reply = new Reply(
-      replyFormat(generation.api, { id, model, created, hasUsage, hasContinuousUsage }),
-      {
-        response,
-        engine: this.#engine,
-        isStream: generation.isStream,
-        promptTokens: sum(prompts, (prompt) => prompt.length),
-        createdCacheTokens: sum(prompts, (prompt) => prompt.hashes.length * blockSize),
-        dieAfterTokens,
-        markDirty: (dirty) => this.#dirty.push(dirty),
-      },
-    );
-    this.#open.add(response);
-    response.on('close', () => this.#open.delete(response));
-    reply.start(
-      planSequences({
-        generation,
-        prompts,
-        adapter,
-        sink: reply,
-        options: this.#options,
-        maxModelLen: this.#engine.maxModelLen,
-      }),
-    );
   }
 
   #serveOther(path: string, request: IncomingMessage, response: ServerResponse): void {
@@ -211,7 +175,7 @@ export class ModelServer implements AsyncDisposable {
     }
     switch (path) {
       case '/metrics':
-        send(response, 200, 'text/plain; version=1.0.0; charset=utf-8', this.#metrics.render());
+        send(response, 200, 'text/plain; version=1.0.0; charset=utf-8', this.#inference.renderMetrics());
         break;
       case '/version':
         sendJson(response, 200, { version: '0.32.0' });
@@ -224,7 +188,7 @@ export class ModelServer implements AsyncDisposable {
         response.writeHead(200, { 'Content-Length': 0, Vary: 'Origin' }).end();
         break;
       case '/reset_prefix_cache':
-        this.#engine.pool.clear();
+        this.engine.pool.clear();
         response.writeHead(200, { 'Content-Length': 0, Vary: 'Origin' }).end();
         break;
       default:
@@ -248,7 +212,7 @@ export class ModelServer implements AsyncDisposable {
   }
 
   #state(): object {
-    const { running, waiting, pool, stats } = this.#engine;
+    const { running, waiting, pool, stats } = this.engine;
     return {
       running,
       waiting,
@@ -262,26 +226,16 @@ export class ModelServer implements AsyncDisposable {
   #models(): object {
     const created = Math.floor(this.#startedMs / 1000);
     const { model, maxModelLen } = this.#options;
-    const data = this.#aliases.map((id) => ({
+    const data = this.#inference.aliases.map((id) => ({
       id,
       object: 'model',
       created,
       owned_by: 'vllm',
       root: id,
       parent: id === model ? null : model,
-      max_model_len: id === model ? Math.min(maxModelLen, this.#engine.maxModelLen) : null,
+      max_model_len: id === model ? Math.min(maxModelLen, this.engine.maxModelLen) : null,
       permission: [],
     }));
     return { object: 'list', data };
   }
-
-  #newId(): string {
-    let id = '';
-    for (let i = 0; i < 4; i += 1) id += nextInt(this.#ids, 0x10000).toString(16).padStart(4, '0');
-    return id;
-  }
-}
-
-function sum<T>(items: readonly T[], of: (item: T) => number): number {
-  return items.reduce((total, item) => total + of(item), 0);
 }

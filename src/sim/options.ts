@@ -1,4 +1,4 @@
-import { type OptionTable, type OptionValues, optionDefaults } from '../util/command-options.ts';
+import { type OptionTable, type OptionValues, optionDefaults, UsageError } from '../util/command-options.ts';
 
 /** Every setting of the simulator. The defaults resemble a 30-billion-parameter model on one large GPU. */
 export const SIM_OPTIONS = {
@@ -55,6 +55,49 @@ export const SIM_OPTIONS = {
   },
   jitter: { type: 'number', default: 0.05, min: 0, max: 1, doc: 'step times vary by this fraction' },
   'output-tokens': { type: 'number', default: 200, min: 1, doc: 'mean answer length without max_tokens' },
+  'data-parallel-size': {
+    type: 'integer',
+    default: 1,
+    min: 1,
+    max: 64,
+    doc: 'ranks of each server, on consecutive ports',
+  },
+  sidecar: {
+    type: 'boolean',
+    default: false,
+    doc: 'obey the routing headers of disaggregated serving and data parallelism',
+  },
+  'kv-connector': {
+    type: 'string',
+    default: 'nixlv2',
+    value: 'name',
+    doc: 'how prefill and decode share keys and values: nixlv2, sglang, shared-storage',
+  },
+  'ec-connector': {
+    type: 'string',
+    default: '',
+    value: 'name',
+    doc: 'how encoders hand over embeddings: ec-nixl, ec-example; empty: no encode stage',
+  },
+  'allowed-hosts': {
+    type: 'list',
+    default: [],
+    value: 'a,b',
+    doc: 'hosts or host:port that routing headers may name; empty: any',
+  },
+  'prefill-max-retries': {
+    type: 'integer',
+    default: 0,
+    min: 0,
+    doc: 'further attempts when a prefill server answers 502, 503 or 504',
+  },
+  'kv-transfer-tokens-per-second': {
+    type: 'number',
+    default: 400_000,
+    min: 1,
+    doc: 'speed of keys and values from another server',
+  },
+  'encode-ms': { type: 'number', default: 40, min: 0, doc: 'milliseconds to encode an image or a sound' },
   'time-scale': {
     type: 'number',
     default: 1,
@@ -66,6 +109,22 @@ export const SIM_OPTIONS = {
 
 /** Settings by camel-case name; units as in the option names. */
 export type SimOptions = OptionValues<typeof SIM_OPTIONS>;
+
+/** Names of the ways in which prefill and decode servers share keys and values. */
+const KV_CONNECTORS = ['nixlv2', 'sglang', 'shared-storage'];
+/** Names of the ways in which encoders hand over embeddings; '' for none. */
+const EC_CONNECTORS = ['', 'ec-nixl', 'ec-example'];
+
+/** Throws `UsageError` for settings that no option table can refuse. */
+export function checkSimOptions({ kvConnector, ecConnector }: SimOptions): void {
+  const check = (name: string, got: string, known: readonly string[]) => {
+    if (known.includes(got)) return;
+    const wanted = known.filter((one) => one !== '').join(', ');
+    throw new UsageError(`--${name}: got ${JSON.stringify(got)}, want one of ${wanted}`);
+  };
+  check('kv-connector', kvConnector, KV_CONNECTORS);
+  check('ec-connector', ecConnector, EC_CONNECTORS);
+}
 
 /** The defaults with `given` laid over them. */
 export function simOptions(given: Partial<SimOptions> = {}): SimOptions {

@@ -1,6 +1,10 @@
 import type { Api } from './api-request.ts';
 import { json } from './ascii-json.ts';
+import { GenerateFormat } from './generate-format.ts';
+import type { JsonObject } from './media.ts';
 import { MessagesFormat } from './messages-format.ts';
+import { ResponsesFormat } from './responses-format.ts';
+import { counts, wholeUsage } from './usage-fields.ts';
 
 /** Tokens of a request, summed over its prompts and answers. */
 export interface Usage {
@@ -17,7 +21,14 @@ export interface Answer {
   readonly finishReason: FinishReason;
 }
 
-export type FinishReason = 'stop' | 'length';
+/** `cache_threshold`: too little of the prompt was cached for the request to run. */
+export type FinishReason = 'stop' | 'length' | 'cache_threshold';
+
+/** What an answer tells other servers, in the fields of the body; null: nothing. */
+export interface TransferAnswer {
+  readonly kv: JsonObject | null;
+  readonly ec: JsonObject | null;
+}
 
 /** What a format knows of the request it answers. */
 export interface ReplyHead {
@@ -28,6 +39,8 @@ export interface ReplyHead {
   readonly created: number;
   readonly hasUsage: boolean;
   readonly hasContinuousUsage: boolean;
+  /** Most tokens asked for. */
+  readonly maxTokens: number | undefined;
 }
 
 /** How an API writes answers; all strings are ASCII. */
@@ -39,7 +52,7 @@ export interface ReplyFormat {
   /** Events after the last token of a stream. */
   end(usage: Usage, finishReason: FinishReason): string;
   /** The body of an answer that is not streamed. */
-  whole(answers: readonly Answer[], usage: Usage): string;
+  whole(answers: readonly Answer[], usage: Usage, transfer: TransferAnswer): string;
 }
 
 const FINGERPRINT = 'vllm-0.32.0-simulated';
@@ -47,8 +60,18 @@ const DONE = 'data: [DONE]\n\n';
 
 /** The format of an API for one request. */
 export function replyFormat(api: Api, head: ReplyHead): ReplyFormat {
-  if (api === 'messages') return new MessagesFormat(head);
-  return api === 'chat' ? new ChatFormat(head) : new CompletionsFormat(head);
+  switch (api) {
+    case 'chat':
+      return new ChatFormat(head);
+    case 'completions':
+      return new CompletionsFormat(head);
+    case 'messages':
+      return new MessagesFormat(head);
+    case 'responses':
+      return new ResponsesFormat(head);
+    case 'generate':
+      return new GenerateFormat(head);
+  }
 }
 
 function event(data: unknown): string {
@@ -59,27 +82,9 @@ function reason(finishReason: FinishReason | undefined): string {
   return finishReason === undefined ? 'null' : `"${finishReason}","stop_reason":null`;
 }
 
-function counts(usage: Usage): object {
-  return {
-    prompt_tokens: usage.promptTokens,
-    total_tokens: usage.promptTokens + usage.completionTokens,
-    completion_tokens: usage.completionTokens,
-  };
-}
-
 function continuous(head: ReplyHead, usage: Usage): string {
   if (!head.hasContinuousUsage) return '';
   return `,"usage":${json({ ...counts(usage), completion_tokens_details: null })}`;
-}
-
-/** Usage of an answer that is not streamed; `created` is null where the API does not tell. */
-function wholeUsage(usage: Usage, created: number | null): object {
-  const details = {
-    cached_tokens: usage.cachedTokens,
-    created_cache_tokens: created,
-    multimodal_tokens: null,
-  };
-  return { ...counts(usage), prompt_tokens_details: details, completion_tokens_details: null };
 }
 
 class ChatFormat implements ReplyFormat {
@@ -131,7 +136,7 @@ class ChatFormat implements ReplyFormat {
     return event(last) + DONE;
   }
 
-  whole(answers: readonly Answer[], usage: Usage): string {
+  whole(answers: readonly Answer[], usage: Usage, transfer: TransferAnswer): string {
     return json({
       id: `chatcmpl-${this.#head.id}`,
       object: 'chat.completion',
@@ -160,8 +165,8 @@ class ChatFormat implements ReplyFormat {
       prompt_logprobs: null,
       prompt_token_ids: null,
       prompt_text: null,
-      kv_transfer_params: null,
-      ec_transfer_params: null,
+      kv_transfer_params: transfer.kv,
+      ec_transfer_params: transfer.ec,
       metrics: null,
     });
   }
@@ -206,7 +211,7 @@ class CompletionsFormat implements ReplyFormat {
     return event(last) + DONE;
   }
 
-  whole(answers: readonly Answer[], usage: Usage): string {
+  whole(answers: readonly Answer[], usage: Usage, transfer: TransferAnswer): string {
     return json({
       ...this.#chunk,
       choices: answers.map(({ text, finishReason }, index) => ({
@@ -223,8 +228,8 @@ class CompletionsFormat implements ReplyFormat {
       service_tier: null,
       system_fingerprint: FINGERPRINT,
       usage: wholeUsage(usage, null),
-      kv_transfer_params: null,
-      ec_transfer_params: null,
+      kv_transfer_params: transfer.kv,
+      ec_transfer_params: transfer.ec,
       metrics: null,
     });
   }

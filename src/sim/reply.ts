@@ -1,7 +1,10 @@
 import type { ServerResponse } from 'node:http';
 import type { Engine } from './engine.ts';
-import type { FinishReason, ReplyFormat } from './reply-format.ts';
+import { sendError } from './http-io.ts';
+import type { Answer, FinishReason, ReplyFormat, TransferAnswer } from './reply-format.ts';
 import type { Sequence, SequenceRequest, SequenceSink } from './sequence.ts';
+
+const NO_TRANSFER: TransferAnswer = { kv: null, ec: null };
 
 /** What a reply needs besides its format. */
 export interface ReplyOptions {
@@ -11,8 +14,14 @@ export interface ReplyOptions {
   /** Prompt tokens of all prompts, each counted once. */
   readonly promptTokens: number;
   readonly createdCacheTokens: number;
+  /** What the usage says of cached tokens; undefined: what the engine found. */
+  readonly cachedTokens: number | undefined;
+  /** What a whole answer tells other servers, once its first sequence is over; undefined: nothing. */
+  readonly transfer: ((sequence: Sequence) => TransferAnswer) | undefined;
   /** Tokens after which the connection is cut; infinite normally. */
   readonly dieAfterTokens: number;
+  /** Called with the first token of each sequence, when its prompt has been computed. */
+  onFirstToken(sequence: Sequence): void;
   /** Called when the first token since the last flush is there. */
   markDirty(reply: Reply): void;
 }
@@ -37,14 +46,16 @@ export class Reply implements SequenceSink {
     this.#usage.createdCacheTokens = options.createdCacheTokens;
   }
 
+  /** The sequences that make the answer. */
+  get sequences(): readonly Sequence[] {
+    return this.#sequences;
+  }
+
   /** Sends the head of a stream and queues the sequences; all of them have this reply as their sink. */
   start(requests: readonly SequenceRequest[]): void {
-    const { response, engine, isStream } = this.#options;
+    const { response, engine } = this.#options;
     response.on('close', () => this.#abort());
-    if (isStream) {
-      response.writeHead(200, { 'Content-Type': 'text/event-stream; charset=utf-8', Vary: 'Origin' });
-      response.flushHeaders();
-    }
+    this.#writeHead();
     this.#unfinished = requests.length;
     for (const request of requests) {
       this.#texts.push('');
@@ -52,12 +63,33 @@ export class Reply implements SequenceSink {
     }
   }
 
+  /** Answers at once with `choices` empty answers, none of which has run. */
+  endEmpty(choices: number, finishReason: FinishReason): void {
+    const { response, isStream } = this.#options;
+    const usage = this.#usage;
+    if (!isStream) {
+      this.#sendWhole(Array.from({ length: choices }, () => ({ text: '', finishReason })));
+      return;
+    }
+    this.#writeHead();
+    let text = this.#format.begin(choices, usage);
+    for (let i = 0; i < choices; i += 1) text += this.#format.token(i, '', finishReason, usage);
+    response.end(text + this.#format.end(usage, finishReason), 'latin1');
+  }
+
+  /** Gives up: what the answer needs has not come. */
+  fail(error: Error): void {
+    this.#abort();
+    sendError(this.#options.response, error);
+  }
+
   onToken(sequence: Sequence, text: string, isLast: boolean): void {
     const choice = this.#sequences.indexOf(sequence);
     const usage = this.#usage;
     usage.completionTokens += 1;
     if (sequence.generated === 1) {
-      usage.cachedTokens += sequence.cachedTokens;
+      this.#options.onFirstToken(sequence);
+      usage.cachedTokens = this.#options.cachedTokens ?? usage.cachedTokens + sequence.cachedTokens;
       usage.createdCacheTokens = Math.max(0, usage.createdCacheTokens - sequence.cachedTokens);
     }
     const finishReason = isLast ? sequence.request.finishReason : undefined;
@@ -101,17 +133,32 @@ export class Reply implements SequenceSink {
   }
 
   #endWhole(): void {
-    const answers = this.#sequences.map((sequence, choice) => ({
-      text: this.#texts[choice] ?? '',
-      finishReason: sequence.request.finishReason,
-    }));
-    const body = Buffer.from(this.#format.whole(answers, this.#usage), 'latin1');
-    this.#options.response.writeHead(200, {
+    this.#sendWhole(
+      this.#sequences.map((sequence, choice) => ({
+        text: this.#texts[choice] ?? '',
+        finishReason: sequence.request.finishReason,
+      })),
+    );
+  }
+
+  #writeHead(): void {
+    const { response, isStream } = this.#options;
+    if (!isStream) return;
+    response.writeHead(200, { 'Content-Type': 'text/event-stream; charset=utf-8', Vary: 'Origin' });
+    response.flushHeaders();
+  }
+
+  #sendWhole(answers: readonly Answer[]): void {
+    const { transfer, response } = this.#options;
+    const [first] = this.#sequences;
+    const told = first === undefined ? undefined : transfer?.(first);
+    const body = Buffer.from(this.#format.whole(answers, this.#usage, told ?? NO_TRANSFER), 'latin1');
+    response.writeHead(200, {
       'Content-Length': body.length,
       'Content-Type': 'application/json',
       Vary: 'Origin',
     });
-    this.#options.response.end(body);
+    response.end(body);
   }
 
   /** The client left, or everything has been sent. */

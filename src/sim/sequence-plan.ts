@@ -3,13 +3,17 @@ import { answerTooLong, promptTooLong } from './api-error.ts';
 import type { GenerationRequest } from './api-request.ts';
 import type { SimOptions } from './options.ts';
 import type { Prompt } from './prompt.ts';
-import type { SequenceRequest, SequenceSink } from './sequence.ts';
+import type { RemoteKv, SequenceRequest, SequenceSink } from './sequence.ts';
 
 /** What the sequences of a request are made from. */
 export interface SequencePlan {
   readonly generation: GenerationRequest;
   /** Each of them has passed `checkLength`. */
   readonly prompts: readonly Prompt[];
+  /** What of each prompt comes from another server; nothing unless given. */
+  readonly remotes?: readonly (RemoteKv | undefined)[];
+  /** Milliseconds for the images and sounds of the request, which the first sequence pays; 0 unless given. */
+  readonly encodeMs?: number;
   /** '' for the base model. */
   readonly adapter: string;
   readonly sink: SequenceSink;
@@ -27,14 +31,18 @@ export function checkLength(prompt: Prompt, maxTokens: number | undefined, maxMo
 
 /** One sequence per choice, those of the first prompt first. The prompt and the simulator's seed decide each answer. */
 export function planSequences(plan: SequencePlan): SequenceRequest[] {
-  const { generation, prompts, adapter, sink, options } = plan;
+  const { generation, prompts, remotes, adapter, sink, options } = plan;
+  const { isForRemoteDecode } = generation.transfer;
   const requests: SequenceRequest[] = [];
-  for (const prompt of prompts) {
+  prompts.forEach((prompt, i) => {
     for (let answer = 0; answer < generation.answers; answer += 1) {
       const seed = prompt.end.value + options.seed * 7919 + answer;
-      requests.push({ prompt, adapter, seed, sink, ...answerLength(plan, prompt, seed) });
+      const encodeMs = requests.length === 0 ? (plan.encodeMs ?? 0) : 0;
+      const remote = remotes?.[i];
+      const length = answerLength(plan, prompt, seed);
+      requests.push({ prompt, adapter, seed, sink, encodeMs, isForRemoteDecode, remote, ...length });
     }
-  }
+  });
   return requests;
 }
 

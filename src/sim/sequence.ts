@@ -17,13 +17,27 @@ export interface SequenceRequest {
   readonly finishReason: 'stop' | 'length';
   readonly seed: number;
   readonly sink: SequenceSink;
+  /** Milliseconds it takes to encode the images and sounds that no encoder has encoded. */
+  readonly encodeMs: number;
+  /** The blocks of its prompt stay readable for another server. */
+  readonly isForRemoteDecode: boolean;
+  /** Keys and values that come from another server; undefined: none. */
+  readonly remote: RemoteKv | undefined;
+}
+
+/** Keys and values of a prompt that another server computes. */
+export interface RemoteKv {
+  /** Leading prompt tokens that come; infinite: all of them. */
+  readonly tokens: number;
+  /** The other server has not computed them yet. */
+  readonly isPending: boolean;
 }
 
 /** One answer in the making: a prompt and what has been generated so far. */
 export class Sequence {
   readonly request: SequenceRequest;
   readonly arrivedMs: number;
-  state: 'waiting' | 'running' | 'finished' = 'waiting';
+  state: 'arriving' | 'waiting' | 'running' | 'finished' = 'waiting';
   /** Prompt and generated tokens. */
   length: number;
   generated = 0;
@@ -31,8 +45,12 @@ export class Sequence {
   computed = 0;
   /** Tokens the current step computes. */
   scheduled = 0;
-  /** Prompt tokens that were found in the prefix cache; -1 before the first look. */
+  /** Prompt tokens that need not be computed, cached here or come from another server; -1 before the first look. */
   cachedTokens = -1;
+  /** Those of `cachedTokens` that come from another server. */
+  remoteTokens = 0;
+  /** Blocks that another server may read, once it is finished. */
+  sentBlocks: readonly number[] = [];
   firstTokenMs = 0;
   lastTokenMs = 0;
   /** Blocks held, in the order of the tokens. */
