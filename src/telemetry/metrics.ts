@@ -257,6 +257,39 @@ export const METRICS: readonly Metric[] = [
     help: 'Endpoints counted as full because their metrics are missing or stale.',
   }),
 
+  // Predicted latency
+  gauge('inference_request_metric', [...PLUGIN, ...MODEL, 'type'], {
+    help: 'What was last seen, by type: ttft and tpot, actual and predicted (s), time of the prediction (s), objective missed (0 or 1).',
+    twin: { name: 'inference_objective_inference_request_metric', labels: same(...MODEL, 'type') },
+  }),
+  histogram('request_predicted_ttft_seconds', [...PLUGIN, ...MODEL], {
+    buckets: BUCKETS.latency,
+    help: 'Time to the first token as predicted, of requests whose actual time became known.',
+    twin: { name: 'inference_objective_request_predicted_ttft_seconds', labels: same(...MODEL) },
+  }),
+  histogram('request_ttft_prediction_duration_seconds', [...PLUGIN, ...MODEL], {
+    buckets: BUCKETS.prediction,
+    help: 'Time that predicting the time to the first token took.',
+    twin: { name: 'inference_objective_request_ttft_prediction_duration_seconds', labels: same(...MODEL) },
+  }),
+  histogram('request_predicted_tpot_seconds', [...PLUGIN, ...MODEL], {
+    buckets: BUCKETS.predictedPerToken,
+    help: 'Time of one token as predicted, of requests whose actual time became known.',
+    twin: { name: 'inference_objective_request_predicted_tpot_seconds', labels: same(...MODEL) },
+  }),
+  histogram('request_tpot_prediction_duration_seconds', [...PLUGIN, ...MODEL], {
+    buckets: BUCKETS.prediction,
+    help: 'Time that predicting the time of one token took.',
+    twin: { name: 'inference_objective_request_tpot_prediction_duration_seconds', labels: same(...MODEL) },
+  }),
+  counter('request_slo_violation_total', [...PLUGIN, ...MODEL, 'type'], {
+    help: 'Requests that took longer than their client allows, by latency: ttft or tpot.',
+    twin: { name: 'inference_objective_request_slo_violation_total', labels: same(...MODEL, 'type') },
+  }),
+  counter('latency_predictor_calls_total', [...PLUGIN, 'call', 'outcome'], {
+    help: 'Calls of the latency predictor (predict, train) by outcome: ok, failed, abandoned; skipped are requests for which nobody could be asked.',
+  }),
+
   // Process
   gauge('extproc_streams_inflight', [], {
     help: 'Open ext-proc streams (with --enable-grpc-stream-metrics).',
