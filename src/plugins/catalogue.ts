@@ -22,6 +22,9 @@ import { agentIdentity } from './header-processors/agent-identity.ts';
 import { anthropicParser } from './parsers/anthropic-parser.ts';
 import { openaiParser } from './parsers/openai-parser.ts';
 import { passthroughParser } from './parsers/passthrough-parser.ts';
+import { sglanghttpParser } from './parsers/sglanghttp-parser.ts';
+import { vertexaiParser } from './parsers/vertexai-parser.ts';
+import { vllmgrpcParser } from './parsers/vllmgrpc-parser.ts';
 import { vllmhttpParser } from './parsers/vllmhttp-parser.ts';
 import { maxScorePicker } from './pickers/max-score-picker.ts';
 import { randomPicker } from './pickers/random-picker.ts';
@@ -32,6 +35,7 @@ import { approxPrefixCacheProducer } from './producers/approx-prefix-cache-produ
 import { burstPrefixCacheProducer } from './producers/burst-prefix-cache-producer.ts';
 import { inflightLoadProducer } from './producers/inflight-load-producer.ts';
 import { mmEmbeddingsCacheProducer } from './producers/mm-embeddings-cache-producer.ts';
+import { multiclusterApproxPrefixCacheProducer } from './producers/multicluster-approx-prefix-cache-producer.ts';
 import { p2pSourceProducer } from './producers/p2p-source-producer.ts';
 import { sessionIdProducer } from './producers/session-id-producer.ts';
 import { tokenProducer } from './producers/token-producer.ts';
@@ -118,6 +122,7 @@ const HEADER_PROCESSORS: readonly AnyPluginDefinition[] = [agentIdentity];
 const PRODUCERS: readonly AnyPluginDefinition[] = [
   tokenProducer,
   approxPrefixCacheProducer,
+  multiclusterApproxPrefixCacheProducer,
   burstPrefixCacheProducer,
   inflightLoadProducer,
   mmEmbeddingsCacheProducer,
@@ -128,6 +133,9 @@ const PARSERS: readonly AnyPluginDefinition[] = [
   openaiParser,
   anthropicParser,
   vllmhttpParser,
+  sglanghttpParser,
+  vllmgrpcParser,
+  vertexaiParser,
   passthroughParser,
 ];
 const SATURATION_DETECTORS: readonly AnyPluginDefinition[] = [concurrencyDetector, utilizationDetector];
