@@ -8,6 +8,8 @@ import { SaturationGate } from '../flow/saturation-gate.ts';
 import type { Endpoint } from '../framework/endpoint.ts';
 import type { Instruments } from '../framework/instruments.ts';
 import type { Pipeline } from '../framework/pipeline.ts';
+import { guard } from '../own-plugins/guard.ts';
+import { ConditionalDecode } from '../request/conditional-decode.ts';
 import { Director } from '../request/director.ts';
 import { RequestHooks } from '../request/hooks.ts';
 import { InFlight } from '../request/in-flight.ts';
@@ -21,6 +23,7 @@ import { PoolMetrics } from '../telemetry/pool-metrics.ts';
 import type { RequestMetrics } from '../telemetry/request-metrics.ts';
 import type { Clock } from '../util/clock.ts';
 import { randomSeed, SeededRng } from '../util/rng.ts';
+import { cachedShareOf } from './cached-share.ts';
 import type { ServeOptions } from './flags.ts';
 import { reportProblems } from './report.ts';
 
@@ -41,6 +44,8 @@ export interface PoolInputs {
   readonly pools: number;
   /** What they share. */
   readonly shared: SharedParts;
+  /** Seeds of everything that leaves something to chance; different from start to start unless given. */
+  readonly nextSeed?: () => number;
 }
 
 /** What all pools of the process have in common. */
@@ -72,7 +77,7 @@ export class PoolRuntime implements AsyncDisposable {
     pipeline: Pipeline,
     { store, lifetime }: { readonly store: EndpointStore; readonly lifetime: AbortController },
   ) {
-    const { options, clock, log, instruments, shared } = inputs;
+    const { options, clock, log, instruments, shared, nextSeed = randomSeed } = inputs;
     this.#inputs = inputs;
     this.#lifetime = lifetime;
     this.pipeline = pipeline;
@@ -80,7 +85,7 @@ export class PoolRuntime implements AsyncDisposable {
     this.#data = new DataRuntime(pipeline.sources, {
       store,
       clock,
-      rng: new SeededRng(randomSeed()),
+      rng: new SeededRng(nextSeed()),
       log: log.component('data'),
       instruments,
       group: shared.polls,
@@ -97,7 +102,7 @@ export class PoolRuntime implements AsyncDisposable {
     );
     for (const { plugin } of pipeline.endpointObservers) store.observe(plugin);
     this.rewriter = new ModelRewriter({
-      rng: new SeededRng(randomSeed()),
+      rng: new SeededRng(nextSeed()),
       instruments,
       pinModel: (model) => shared.pinModel(model),
     });
@@ -107,21 +112,25 @@ export class PoolRuntime implements AsyncDisposable {
 
   /** Undefined when a plugin cannot be constructed; every such problem is logged. */
   static create(inputs: PoolInputs): PoolRuntime | undefined {
-    const { clock, log, instruments, pools } = inputs;
+    const { clock, log, instruments, pools, nextSeed = randomSeed } = inputs;
     const store = new EndpointStore(log.component('pool'));
     const lifetime = new AbortController();
-    const { pipeline, problems } = buildPipeline(inputs.config, (name, type) => ({
-      name,
-      type,
-      clock,
-      rng: new SeededRng(randomSeed()),
-      log: log.component(name),
-      instruments,
-      endpoints: () => store.endpoints,
-      pools,
-      signal: lifetime.signal,
-      environment: inputs.environment,
-    }));
+    const { pipeline, problems } = buildPipeline(
+      inputs.config,
+      (name, type) => ({
+        name,
+        type,
+        clock,
+        rng: new SeededRng(nextSeed()),
+        log: log.component(name),
+        instruments,
+        endpoints: () => store.endpoints,
+        pools,
+        signal: lifetime.signal,
+        environment: inputs.environment,
+      }),
+      (plugin, kinds) => guard(plugin, kinds, { clock, instruments, log: log.component(plugin.name) }),
+    );
     reportProblems(problems, inputs.configSource, log);
     return pipeline && new PoolRuntime(inputs, pipeline, { store, lifetime });
   }
@@ -149,8 +158,9 @@ export class PoolRuntime implements AsyncDisposable {
   }
 
   #createRequestStage(metrics: RequestMetrics): RequestStage {
-    const { options, clock, log, instruments } = this.#inputs;
+    const { options, config, clock, log, instruments } = this.#inputs;
     const { store, inFlight, pipeline, rewriter } = this;
+    const rule = pipeline.handler.plugin.conditionalDecode;
     const data = this.#data;
     const services = { clock, instruments };
     const gate = new SaturationGate(pipeline.saturationDetector.plugin, clock);
@@ -170,6 +180,10 @@ export class PoolRuntime implements AsyncDisposable {
           refreshLoadViews(request.candidates, clock.nowMs(), options.metricsStalenessThresholdMs);
           return scheduler.schedule(request);
         },
+        conditionalDecode: new ConditionalDecode({
+          cachedShare: cachedShareOf(config, rule?.producer),
+          minShare: rule?.minMatchRatio ?? 0,
+        }),
         noteActivity: () => data.noteActivity(),
         observer: metrics,
       },

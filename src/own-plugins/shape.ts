@@ -91,6 +91,8 @@ function faultOf(value: Members): string | undefined {
   );
   if (unknownKind !== undefined)
     return `kinds: got ${shown(unknownKind)}, want one of ${Object.keys(KINDS).join(', ')}`;
+  if (kinds.includes('picker') && kinds.includes('profile-handler'))
+    return 'kinds: got picker and profile-handler, which have different methods of the name pick';
   if (!STABILITIES.includes(stability)) {
     return `stability: got ${shown(stability)}, want 'alpha', 'beta' or 'stable'`;
   }

@@ -1,0 +1,75 @@
+import type { CounterCell } from '../framework/instruments.ts';
+import type { Named, PluginKind } from '../framework/plugin.ts';
+import { Breaker, type BreakerContext } from './breaker.ts';
+import { type Faults, type Guarded, METHODS_OF_KIND } from './guarded-methods.ts';
+
+/** A plugin that fails on every request is named twice a minute. */
+const LOG_INTERVAL_MS = 30_000;
+
+/** Counts and logs what a plugin does wrong without throwing, at one extension point. */
+class FaultCounter implements Faults {
+  readonly #plugin: Named<object>;
+  readonly #extensionPoint: string;
+  readonly #context: BreakerContext;
+  readonly #cell: CounterCell;
+  #mayLogAtMs = Number.NEGATIVE_INFINITY;
+
+  constructor(plugin: Named<object>, extensionPoint: string, context: BreakerContext) {
+    this.#plugin = plugin;
+    this.#extensionPoint = extensionPoint;
+    this.#context = context;
+    this.#cell = context.instruments.counter('plugin_errors_total', {
+      extension_point: extensionPoint,
+      plugin_type: plugin.type,
+      plugin_name: plugin.name,
+    });
+  }
+
+  report(error: unknown): void {
+    this.#cell.value += 1;
+    const nowMs = this.#context.clock.nowMs();
+    if (nowMs < this.#mayLogAtMs) return;
+    this.#mayLogAtMs = nowMs + LOG_INTERVAL_MS;
+    const { name, type } = this.#plugin;
+    this.#context.log.error(
+      { plugin: name, pluginType: type, extensionPoint: this.#extensionPoint, err: error },
+      'plugin failed; the picker goes on without it',
+    );
+  }
+}
+
+/**
+ * What serves in place of a plugin of a module. It gets copies of what must not change, its results are checked, what it
+ * throws where nobody else would catch it is counted, and it is skipped while it is too slow (`Breaker`). Everything
+ * else of it is as it is.
+ */
+export function guard(plugin: Named<object>, kinds: readonly PluginKind[], context: BreakerContext): object {
+  const instance = plugin.plugin;
+  const breaker = new Breaker(plugin, context);
+  const guarded: Guarded = { instance, breaker, clock: context.clock, begun: new WeakSet() };
+  const methods = new Map<PropertyKey, unknown>();
+  for (const kind of kinds) {
+    for (const [name, { extensionPoint, wrap }] of Object.entries(METHODS_OF_KIND[kind] ?? {})) {
+      const method: unknown = Reflect.get(instance, name);
+      if (typeof method !== 'function') continue; // optional, or reported by the start
+      const call = (...args: readonly unknown[]): unknown => Reflect.apply(method, instance, args);
+      methods.set(name, wrap(call, guarded, new FaultCounter(plugin, extensionPoint, context)));
+    }
+  }
+  // around an empty object: members of a frozen instance could not be replaced
+  return new Proxy(
+    {},
+    {
+      get: (_, key) => methods.get(key) ?? boundTo(instance, Reflect.get(instance, key, instance)),
+      has: (_, key) => Reflect.has(instance, key),
+      set: (_, key, value) => Reflect.set(instance, key, value, instance),
+      getPrototypeOf: () => Reflect.getPrototypeOf(instance),
+    },
+  );
+}
+
+/** Private fields are found only on the instance itself, not on what stands around it. */
+function boundTo(instance: object, member: unknown): unknown {
+  if (typeof member !== 'function') return member;
+  return (...args: readonly unknown[]): unknown => Reflect.apply(member, instance, args);
+}
