@@ -29,7 +29,7 @@ const DEFAULT_DETECTOR = 'utilization-detector';
 const METRICS_SOURCE = 'metrics-data-source';
 const METRICS_EXTRACTOR = 'core-metrics-extractor';
 
-/** A data source with what reads its pages. */
+/** A data source with what reads its pages, or an event source with what observes its events. */
 export interface SourceBinding {
   readonly source: PluginEntry;
   readonly extractors: readonly PluginEntry[];
@@ -75,10 +75,10 @@ export function resolveSources(outline: Outline, draft: Draft): readonly SourceB
   const { problems } = draft;
   const bindings: SourceBinding[] = [];
   for (const written of outline.sources) {
-    const source = draft.resolve(written.source, ['source']);
-    const extractors = resolveExtractors(written, draft);
+    const source = draft.resolve(written.source, ['source', 'event-source']);
+    const extractors = resolveExtractors(written, source, draft);
     if (source === undefined) continue;
-    if (bindings.some((binding) => binding.source === source)) {
+    if (!isEventSource(source) && bindings.some((binding) => binding.source === source)) {
       problems.warn(
         'repeated-reference',
         written.source,
@@ -92,7 +92,8 @@ export function resolveSources(outline: Outline, draft: Draft): readonly SourceB
     const binding = defaultSource(draft);
     if (binding !== undefined) bindings.push(binding);
   }
-  if (bindings.length === 0 && outline.sources.length === 0 && !draft.isIncomplete) {
+  const areAllKnown = bindings.length === outline.sources.length && !draft.isIncomplete;
+  if (areAllKnown && bindings.every((binding) => isEventSource(binding.source))) {
     problems.warn(
       'no-sources',
       { path: ['dataLayer'], at: { line: 1, column: 1 } },
@@ -102,10 +103,24 @@ export function resolveSources(outline: Outline, draft: Draft): readonly SourceB
   return bindings;
 }
 
-function resolveExtractors(written: SourceOutline, draft: Draft): readonly PluginEntry[] {
+/** It polls nothing: its events are delivered without it. */
+export function isEventSource(source: PluginEntry): boolean {
+  return source.definition.kinds.includes('event-source');
+}
+
+const EXTRACTOR_KINDS: readonly PluginKind[] = ['extractor'];
+const OBSERVER_KINDS: readonly PluginKind[] = ['endpoint-observer', 'object-observer'];
+
+/** `source`: undefined when it is not known, so that what fits it cannot be judged. */
+function resolveExtractors(
+  written: SourceOutline,
+  source: PluginEntry | undefined,
+  draft: Draft,
+): readonly PluginEntry[] {
   const extractors: PluginEntry[] = [];
+  const kinds = source === undefined ? [] : isEventSource(source) ? OBSERVER_KINDS : EXTRACTOR_KINDS;
   for (const reference of written.extractors) {
-    const entry = draft.resolve(reference, ['extractor']);
+    const entry = draft.resolve(reference, kinds);
     if (entry === undefined) continue;
     if (extractors.some((other) => other.definition.type === entry.definition.type)) {
       draft.problems.error(
