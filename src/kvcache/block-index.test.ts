@@ -55,6 +55,51 @@ test('block index: an endpoint that lost the first block matches nothing', () =>
   expect(matches(target, chain(1, 6), 2)).toEqual([6, 0]);
 });
 
+function matchesWithGaps(target: BlockIndex, hashes: Uint32Array, slots: number): number[] {
+  const out = new Int32Array(slots);
+  target.matchWithGaps(hashes, 0, hashes.length / 2, out);
+  return [...out];
+}
+
+test('block index: with gaps, an endpoint that lost the first block counts the others while someone holds each', () => {
+  const target = withEndpoints(index(), 3);
+  insert(target, 0, chain(1, 6));
+  insert(target, 1, chain(1, 9).subarray(4));
+  insert(target, 2, chain(1, 12).subarray(16));
+  expect(matchesWithGaps(target, chain(1, 14), 3)).toEqual([6, 7, 4]);
+  expect(matchesWithGaps(target, chain(2, 3), 3)).toEqual([0, 0, 0]);
+  target.removeEndpoint(0);
+  expect(matchesWithGaps(target, chain(1, 12), 3)).toEqual([0, 0, 0]);
+});
+
+test('block index: with gaps, it counts as a map of sets does, for any number of holders', () => {
+  const range = fc.record({
+    slot: fc.nat(39),
+    from: fc.nat(50),
+    length: fc.integer({ min: 1, max: 60 }),
+  });
+  fc.assert(
+    fc.property(fc.array(range, { maxLength: 120 }), fc.uniqueArray(fc.nat(39)), (ranges, leaving) => {
+      const target = withEndpoints(index(), 40);
+      const holders = new Map<number, Set<number>>();
+      for (const { slot, from, length } of ranges) {
+        insert(target, slot, chain(1, from + length).subarray(2 * from));
+        if (leaving.includes(slot)) continue;
+        for (let i = from; i < from + length; i += 1) {
+          holders.set(i, (holders.get(i) ?? new Set()).add(slot));
+        }
+      }
+      for (const slot of leaving) target.removeEndpoint(slot);
+      const want = new Array<number>(40).fill(0);
+      for (let i = 0; holders.has(i); i += 1) {
+        for (const slot of holders.get(i) ?? []) want[slot] = (want[slot] ?? 0) + 1;
+      }
+      expect(matchesWithGaps(target, chain(1, 120), 40)).toEqual(want);
+    }),
+    { numRuns: 60 },
+  );
+});
+
 test('block index: any number of holders of one block', () => {
   for (const holders of [1, 3, 4, 5, 6, 31, 32, 33, 64]) {
     const target = withEndpoints(index(), 64);

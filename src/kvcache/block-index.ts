@@ -149,6 +149,14 @@ export class BlockIndex {
   }
 
   /**
+   * The same, but counts every block an endpoint holds, gaps or not, up to the first block that nobody holds, as
+   * llm-d-router does.
+   */
+  matchWithGaps(hashes: Uint32Array, from: number, to: number, out: Int32Array): void {
+    this.#walk.runWithGaps(hashes, from, to, out);
+  }
+
+  /**
    * Records that an endpoint holds blocks `from` to `to` of `hashes`, a chain in prompt order. Sets bit `i` of
    * `added` (bit `i & 31` of word `i >> 5`) for each block `i` it did not hold before. No-op for unknown endpoints.
    */

@@ -55,6 +55,48 @@ export class PrefixWalk {
   }
 
   /**
+   * Adds to `out[slot]` how many of blocks `from` to `to` of `hashes` each lane holds, gaps or not, up to the first
+   * that no lane holds.
+   */
+  runWithGaps(hashes: Uint32Array, from: number, to: number, out: Int32Array): void {
+    const table = this.#table;
+    const { places } = table;
+    // the first block alone: most walks that find nothing end there
+    let end = from;
+    for (let start = from; start < to; start = end) {
+      end = Math.min(to, start === from ? start + 1 : start + BATCH);
+      table.warm(hashes, 2 * start, end - start);
+      for (let i = start; i < end; i += 1) {
+        const low = (hashes[2 * i] ?? 0) | 0;
+        const at = table.findFrom(places[i - start] ?? 0, low, (hashes[2 * i + 1] ?? 0) | 0);
+        if (at < 0 || !this.#countHolders(at, out)) return;
+      }
+    }
+  }
+
+  /** Counts the block in slot `at` for every lane that holds it; false when none does. */
+  #countHolders(at: number, out: Int32Array): boolean {
+    const { slots, rows } = this.#table;
+    let any = 0;
+    if (slots[at + 2] === WIDE) {
+      const row = (slots[at + 3] ?? 0) * rows.rowWords;
+      for (let w = 0; w < this.#words; w += 1) {
+        const holders = (this.#present[w] ?? 0) & (rows.bits[row + 2 * w] ?? 0);
+        any |= holders;
+        this.#leave(w, holders, 1, out);
+      }
+      return any !== 0;
+    }
+    for (let n = 0; n < 4; n += 1) {
+      const lane = (((slots[at + 2 + (n >>> 1)] ?? 0) >>> (16 * (n & 1))) & 0x7fff) - 1;
+      if (lane < 0 || (this.#slotOf[lane] ?? NONE) < 0) continue;
+      any = 1;
+      this.#count(lane, 1, out);
+    }
+    return any !== 0;
+  }
+
+  /**
    * Walks as long as many lanes are in. Returns the block whose slot lists at most four of them, now in `#few`; -1
    * when the walk is over.
    */
@@ -191,6 +233,7 @@ export class PrefixWalk {
     for (let w = 0; w < this.#words; w += 1) this.#leave(w, this.#active[w] ?? 0, blocks, out);
   }
 
+  /** Adds `blocks` for every lane in `lanes`, bits of word `word`. */
   #leave(word: number, lanes: number, blocks: number, out: Int32Array): void {
     for (let bits = lanes; bits !== 0; bits &= bits - 1) {
       this.#count(32 * word + 31 - Math.clz32(bits & -bits), blocks, out);

@@ -104,6 +104,19 @@ describe('approx-prefix-cache-producer: what it matches', () => {
     expect(match(second)?.cachedBlocks).toBe(match(second)?.matchBlocks);
   });
 
+  test.each([
+    { name: 'the prefill profile that the handler names', stages: { prefill: 'p' }, want: [2, 2, 0] },
+    { name: 'only that one', stages: { prefill: 'absent' }, want: [2, 0, 0] },
+    { name: 'the one of that name where it names none', stages: {}, want: [2, 0, 2] },
+  ])('remembered is the target of $name', ({ stages, want }) => {
+    const given = setup();
+    const [target, named, usual] = pool;
+    const built = ask(given, [prompt([1, 2])]);
+    const profiles = { default: target, p: named, prefill: usual };
+    given.plugin.preRequest(built, { ...result(profiles), ...stages });
+    expect(counts(ask(given, [prompt([1, 2])]))).toEqual(want);
+  });
+
   test('a repeated prompt matches whole, though its last block is not full', () => {
     const given = setup();
     send(given, ask(given, [prompt([1, 2, 3.5])]), pool[1]);
@@ -188,6 +201,47 @@ describe('approx-prefix-cache-producer: what it matches', () => {
     plugin.produce(built);
     expect(built.attributes.get(prefixMatchKey('mine'))?.totalBlocks).toBe(1);
     expect(match(built)).toBeUndefined();
+  });
+});
+
+describe('approx-prefix-cache-producer: referenceBehavior', () => {
+  /** The first endpoint holds the whole prompt, the second has lost its beginning or its end. */
+  function lossy(raw: object): Setup {
+    const given = setup({ lruCapacityPerServer: 4, ...raw });
+    const [first, second] = pool;
+    send(given, ask(given, [prompt([1, 2, 3])]), first, second);
+    send(given, ask(given, [prompt([8, 9])]), second);
+    return given;
+  }
+
+  test.each([
+    { raw: {}, whole: [3, 2, 0], longer: [3, 2, 0] },
+    { raw: { referenceBehavior: true }, whole: [3, 2, 0], longer: [3, 2, 0] },
+  ])('a full endpoint loses one block of three: $raw', ({ raw, whole, longer }) => {
+    const given = lossy(raw);
+    expect(counts(ask(given, [prompt([1, 2, 3])]))).toEqual(whole);
+    expect(counts(ask(given, [prompt([1, 2, 3, 4])]))).toEqual(longer);
+  });
+
+  test.each([
+    { raw: {}, want: [1, 1, 0] },
+    { raw: { referenceBehavior: true }, want: [1, 0, 0] },
+  ])('which one it is: $raw', ({ raw, want }) => {
+    expect(counts(ask(lossy(raw), [prompt([1, 5])]))).toEqual(want);
+  });
+
+  test('without anybody who holds the beginning nothing counts', () => {
+    const given = lossy({ referenceBehavior: true });
+    given.plugin.endpointRemoved(pool[0] as Endpoint);
+    expect(counts(ask(given, [prompt([1, 2, 3])]))).toEqual([0, 0, 0]);
+  });
+
+  test('what failed is taken back', () => {
+    const given = setup({ referenceBehavior: true });
+    const failed = send(given, ask(given, [prompt([1, 2]), prompt([3, 4])]), pool[0]);
+    answer(given, failed, { status: 503 });
+    expect(counts(ask(given, [prompt([1, 2]), prompt([3, 4])]))).toEqual([0, 0, 0]);
+    expect(given.plugin.dumpState()).toMatchObject({ blocks: 0, entries: 0 });
   });
 });
 

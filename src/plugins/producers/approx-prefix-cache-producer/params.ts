@@ -42,6 +42,12 @@ export const params = z
       .describe(
         'Bytes of the index of one pool; 128Mi when absent, divided by the number of pools in the process, but not less than 4Mi. Fixed at start; when it is full, the fullest endpoint forgets first.',
       ),
+    referenceBehavior: z
+      .boolean()
+      .default(false)
+      .describe(
+        'Do as llm-d-router does: forget prompts from their beginning, and count every block that an endpoint holds, gaps or not, up to the first that nobody holds.',
+      ),
   })
   .refine((value) => value.autoTune || value.blockSizeTokens > 0 || value.blockSize > 0, {
     path: ['blockSizeTokens'],
