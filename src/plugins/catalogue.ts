@@ -1,4 +1,5 @@
 import type { AnyPluginDefinition } from '../framework/plugin.ts';
+import { latencySloAdmitter } from './admitters/latency-slo-admitter.ts';
 import { alwaysDisaggMultimodalDecider } from './deciders/always-disagg-multimodal-decider.ts';
 import { alwaysDisaggPdDecider } from './deciders/always-disagg-pd-decider.ts';
 import { prefixBasedPdDecider } from './deciders/prefix-based-pd-decider.ts';
@@ -15,7 +16,9 @@ import { headerBasedTestingFilter } from './filters/header-based-testing-filter.
 import { labelSelectorFilter } from './filters/label-selector-filter.ts';
 import { multiclusterSessionAffinityFilter } from './filters/multicluster-session-affinity-filter.ts';
 import { prefillFilter } from './filters/prefill-filter.ts';
+import { prefixCacheAffinityFilter } from './filters/prefix-cache-affinity-filter.ts';
 import { sessionAffinityFilter } from './filters/session-affinity-filter.ts';
+import { sloHeadroomTierFilter } from './filters/slo-headroom-tier-filter.ts';
 import { topologyAffinityFilter } from './filters/topology-affinity-filter.ts';
 import { utilizationFilter } from './filters/utilization-filter.ts';
 import { agentIdentity } from './header-processors/agent-identity.ts';
@@ -37,6 +40,7 @@ import { inflightLoadProducer } from './producers/inflight-load-producer.ts';
 import { mmEmbeddingsCacheProducer } from './producers/mm-embeddings-cache-producer.ts';
 import { multiclusterApproxPrefixCacheProducer } from './producers/multicluster-approx-prefix-cache-producer.ts';
 import { p2pSourceProducer } from './producers/p2p-source-producer.ts';
+import { predictedLatencyProducer } from './producers/predicted-latency-producer.ts';
 import { sessionIdProducer } from './producers/session-id-producer.ts';
 import { tokenProducer } from './producers/token-producer.ts';
 import { dataParallelProfileHandler } from './profile-handlers/data-parallel-profile-handler.ts';
@@ -51,6 +55,7 @@ import { contextLengthAware } from './scorers/context-length-aware.ts';
 import { endpointAttributeScorer } from './scorers/endpoint-attribute-scorer.ts';
 import { headerLabelAffinityScorer } from './scorers/header-label-affinity-scorer.ts';
 import { kvCacheUtilizationScorer } from './scorers/kv-cache-utilization-scorer.ts';
+import { latencyScorer } from './scorers/latency-scorer.ts';
 import { lmetricScorer } from './scorers/lmetric-scorer.ts';
 import { loadAwareScorer } from './scorers/load-aware-scorer.ts';
 import { loraAffinityScorer } from './scorers/lora-affinity-scorer.ts';
@@ -78,7 +83,9 @@ const FILTERS: readonly AnyPluginDefinition[] = [
   labelSelectorFilter,
   multiclusterSessionAffinityFilter,
   prefillFilter,
+  prefixCacheAffinityFilter,
   sessionAffinityFilter,
+  sloHeadroomTierFilter,
   topologyAffinityFilter,
   utilizationFilter,
   byLabel,
@@ -89,6 +96,7 @@ export const SCORERS: readonly AnyPluginDefinition[] = [
   endpointAttributeScorer,
   headerLabelAffinityScorer,
   kvCacheUtilizationScorer,
+  latencyScorer,
   lmetricScorer,
   loadAwareScorer,
   loraAffinityScorer,
@@ -119,6 +127,7 @@ const DECIDERS: readonly AnyPluginDefinition[] = [
 ];
 const PRE_REQUEST_HOOKS: readonly AnyPluginDefinition[] = [disaggHeadersHandler];
 const HEADER_PROCESSORS: readonly AnyPluginDefinition[] = [agentIdentity];
+const ADMITTERS: readonly AnyPluginDefinition[] = [latencySloAdmitter];
 const PRODUCERS: readonly AnyPluginDefinition[] = [
   tokenProducer,
   approxPrefixCacheProducer,
@@ -127,6 +136,7 @@ const PRODUCERS: readonly AnyPluginDefinition[] = [
   inflightLoadProducer,
   mmEmbeddingsCacheProducer,
   p2pSourceProducer,
+  predictedLatencyProducer,
   sessionIdProducer,
 ];
 const PARSERS: readonly AnyPluginDefinition[] = [
@@ -163,6 +173,7 @@ export const CATALOGUE: readonly AnyPluginDefinition[] = [
   ...PRE_REQUEST_HOOKS,
   ...HEADER_PROCESSORS,
   ...PRODUCERS,
+  ...ADMITTERS,
   ...PARSERS,
   ...SATURATION_DETECTORS,
   ...SOURCES,

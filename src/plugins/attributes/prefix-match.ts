@@ -19,3 +19,9 @@ export const DEFAULT_PREFIX_PRODUCER = 'approx-prefix-cache-producer';
 export function prefixMatchKey(producer: string): AttributeKey<PrefixMatch> {
   return attributeKey('PrefixCacheMatchInfoDataKey', producer === '' ? DEFAULT_PREFIX_PRODUCER : producer);
 }
+
+/** Share of the request's blocks that match at the endpoint with this slot, 0..1; 0 where nothing is known. */
+export function matchedShare(match: PrefixMatch | undefined, slot: number): number {
+  if (match === undefined || match.totalBlocks <= 0) return 0;
+  return Math.min(1, (match.matchBlocks[slot] ?? 0) / match.totalBlocks);
+}
