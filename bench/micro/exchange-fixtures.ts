@@ -9,6 +9,7 @@ import { ExchangeStream } from '../../src/extproc/stream.ts';
 import type { ByteStream } from '../../src/extproc/transport/transport.ts';
 import { SaturationGate } from '../../src/flow/saturation-gate.ts';
 import { CATALOGUE } from '../../src/plugins/catalogue.ts';
+import { ConditionalDecode } from '../../src/request/conditional-decode.ts';
 import { Director } from '../../src/request/director.ts';
 import { RequestHooks } from '../../src/request/hooks.ts';
 import { InFlight } from '../../src/request/in-flight.ts';
@@ -108,6 +109,7 @@ export function pickerServices(): ExchangeServices {
           refreshLoadViews(request.candidates, clock.nowMs(), options.metricsStalenessThresholdMs);
           return scheduler.schedule(request);
         },
+        conditionalDecode: new ConditionalDecode({ cachedShare: () => 0, minShare: 0 }),
         noteActivity: () => {},
         observer,
       },

@@ -26,7 +26,8 @@ function referencesOf(entry: PluginEntry, draft: Draft): Map<string, PluginEntry
   if (entry.params === undefined) return named;
   for (const { path, name, kind } of entry.definition.references?.(entry.params) ?? []) {
     const at = positionOf(entry.parameters, path) ?? entry.place.at;
-    const found = draft.resolve({ name, path: [...entry.place.path, 'parameters', ...path], at }, [kind]);
+    const place = { path: [...entry.place.path, 'parameters', ...path], at };
+    const found = draft.resolve({ name, ...place }, kind === undefined ? [] : [kind]);
     if (found !== undefined) named.set(name, found);
   }
   return named;

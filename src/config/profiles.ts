@@ -1,6 +1,6 @@
 import type { PluginKind } from '../framework/plugin.ts';
 import type { Draft, PluginEntry } from './draft.ts';
-import { entryOf } from './node.ts';
+import { positionOf } from './node.ts';
 import type { Outline, ProfileOutline } from './outline.ts';
 import { suggest } from './suggest.ts';
 
@@ -25,13 +25,8 @@ const PROFILE_KINDS: readonly PluginKind[] = ['filter', 'scorer', 'picker'];
 const DEFAULT_PICKER = 'max-score-picker';
 const DEFAULT_HANDLER = 'single-profile-handler';
 
-/** Parameters that name a profile, by plugin type. */
-const PROFILE_PARAMETERS: ReadonlyMap<string, string> = new Map([
-  ['session-affinity-scorer', 'profileName'],
-  ['session-affinity-filter', 'profileName'],
-  ['multicluster-session-affinity-filter', 'profileName'],
-  ['header-profile-handler', 'defaultProfile'],
-]);
+/** Handlers that run one profile and have no use for more. */
+const SINGLE_HANDLERS: ReadonlySet<string> = new Set([DEFAULT_HANDLER, 'data-parallel-profile-handler']);
 
 /** Resolves profiles and adds what they lack: a default profile, the handler, pickers. */
 export function resolveProfiles(
@@ -42,7 +37,7 @@ export function resolveProfiles(
   const profiles = written ?? [defaultProfile(draft)];
   const handler = resolveHandler(profiles, outline, draft);
   const completed = profiles.map((profile) => withPicker(profile, draft));
-  for (const entry of draft.plugins) checkProfileName(entry, profiles, draft);
+  for (const entry of draft.plugins) checkProfileNames(entry, profiles, draft);
   const hasScorer = completed.some((profile) =>
     profile.members.some(({ plugin }) => plugin.definition.kinds.includes('scorer')),
   );
@@ -142,12 +137,9 @@ function resolveHandler(
     problems.error('profile-handler', second.place, `got the profile handlers ${names}, want one`);
   }
   if (handler !== undefined) {
-    if (handler.definition.type === DEFAULT_HANDLER && profiles.length > 1) {
-      problems.error(
-        'profile-handler',
-        handler.place,
-        `${DEFAULT_HANDLER} runs one profile, got ${profiles.length}`,
-      );
+    const { type } = handler.definition;
+    if (SINGLE_HANDLERS.has(type) && profiles.length > 1) {
+      problems.error('profile-handler', handler.place, `${type} runs one profile, got ${profiles.length}`);
     }
     return handler;
   }
@@ -175,26 +167,20 @@ function withPicker(profile: Profile, draft: Draft): Profile {
   return { ...profile, members: [...profile.members, { plugin, weight: 1, reason }] };
 }
 
-/** A profile that a parameter names exists. */
-function checkProfileName(entry: PluginEntry, profiles: readonly Profile[], draft: Draft): void {
-  const key = PROFILE_PARAMETERS.get(entry.definition.type);
-  if (key === undefined || typeof entry.params !== 'object' || entry.params === null) return;
-  const name: unknown = Reflect.get(entry.params, key);
-  if (typeof name !== 'string' || name === '' || profiles.some((profile) => profile.name === name)) return;
-  // One profile runs whatever the handler's default says.
-  if (isOf(entry, ['profile-handler']) && profiles.length === 1) return;
-  draft.problems.warn(
-    'unknown-profile',
-    {
-      path: [...entry.place.path, 'parameters', key],
-      at: entryOf(entry.parameters, key)?.value ?? entry.place.at,
-    },
-    `${key} of plugin '${entry.name}' names the profile '${name}', got the profiles ${profiles.map((profile) => profile.name).join(', ')}`,
-    suggest(
-      name,
-      profiles.map((profile) => profile.name),
-    ),
-  );
+/** Profiles that parameters name exist. */
+function checkProfileNames(entry: PluginEntry, profiles: readonly Profile[], draft: Draft): void {
+  if (entry.params === undefined) return;
+  const names = profiles.map((profile) => profile.name);
+  for (const { path, name, isRequired } of entry.definition.profiles?.(entry.params, names) ?? []) {
+    if (names.includes(name)) continue;
+    const place = {
+      path: [...entry.place.path, 'parameters', ...path],
+      at: entry.parameters === undefined ? entry.place.at : positionOf(entry.parameters, path),
+    };
+    const message = `${path.join('.')} of plugin '${entry.name}' names the profile '${name}', got the profiles ${names.join(', ')}`;
+    if (isRequired) draft.problems.error('unknown-profile', place, message, suggest(name, names));
+    else draft.problems.warn('unknown-profile', place, message, suggest(name, names));
+  }
 }
 
 function isOf(entry: PluginEntry, kinds: readonly PluginKind[]): boolean {

@@ -51,8 +51,6 @@ export interface PluginContext {
   readonly signal: AbortSignal;
   /** Environment variables of the process; for settings that a deployment gives there. Parameters win over them. */
   readonly environment: Readonly<Record<string, string | undefined>>;
-  /** Environment variables of the process; for settings that a deployment gives there. Parameters win over them. */
-  readonly environment: Readonly<Record<string, string | undefined>>;
   /**
    * The instance that a parameter names, constructed before this one. Only names that the definition's `references`
    * gave; throws `ConfigurationError` for any other.
@@ -66,8 +64,17 @@ export interface PluginReference {
   readonly path: readonly string[];
   /** Instance name; a type in the catalogue is instantiated without parameters. */
   readonly name: string;
-  /** What the named plugin must serve as. */
-  readonly kind: PluginKind;
+  /** What the named plugin must serve as; undefined: anything. */
+  readonly kind: PluginKind | undefined;
+}
+
+/** A parameter that names a scheduling profile. */
+export interface ProfileUse {
+  /** Where it stands below `parameters`, or would stand when it is a default. */
+  readonly path: readonly string[];
+  readonly name: string;
+  /** Without that profile nothing can be served: the start fails. Otherwise it is warned of. */
+  readonly isRequired: boolean;
 }
 
 /** Data an instance makes and needs; decides automatic producers and the order of producers. */
@@ -103,6 +110,8 @@ export interface PluginDefinition<Params, Instance extends object> {
   readonly needs?: string;
   /** Other plugins that the parameters name: they are constructed first. */
   references?(params: Params): readonly PluginReference[];
+  /** Scheduling profiles that the parameters name and that should exist; `names`: those that do. */
+  profiles?(params: Params, names: readonly string[]): readonly ProfileUse[];
   /** Keys depend on parameters and, for produced ones, on the instance name. */
   dependencies?(params: Params, name: string): DataDependencies;
   /** Throws `ConfigurationError` when parameters contradict each other. */

@@ -27,8 +27,18 @@ export interface SchedulingResult {
 /** Results of the profiles that ran in this cycle; undefined for one that failed or was skipped. */
 export type ProfileResults = Map<string, ProfileResult | undefined>;
 
+/** When a request that says `Prefer: if-available` is served: only where its prompt is in the cache. */
+export interface ConditionalDecodeRule {
+  /** Name of the producer of the prefix match that counts; undefined: the default one, else any that there is. */
+  readonly producer: string | undefined;
+  /** Least share of the prompt's blocks that the target holds, 0..1; at 0 one block is enough. */
+  readonly minMatchRatio: number;
+}
+
 /** Decides which profiles run, in which order, and what their results mean together. */
 export interface ProfileHandler {
+  /** Undefined: one block in the cache is enough, of any producer. */
+  readonly conditionalDecode?: ConditionalDecodeRule | undefined;
   /** Names of the profiles to run next; none ends the cycle. `names` is the configuration's order. */
   pick(request: InferenceRequest, names: readonly string[], results: ProfileResults): readonly string[];
   /** Throws when the results hold no primary target; the profiles' own errors are joined by the caller. */

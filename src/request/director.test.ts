@@ -7,6 +7,7 @@ import { Headers } from '../framework/headers.ts';
 import type { DataProducer } from '../framework/hooks.ts';
 import type { Parser } from '../framework/parser.ts';
 import { InferenceRequest } from '../framework/request.ts';
+import { ConditionalDecode } from './conditional-decode.ts';
 import { Director, type DirectorOptions } from './director.ts';
 import { RequestHooks } from './hooks.ts';
 import { InFlight } from './in-flight.ts';
@@ -37,10 +38,14 @@ interface Setup {
   readonly options?: Partial<DirectorOptions>;
   readonly admit?: () => void;
   readonly rewriteOf?: (model: string) => string | undefined;
+  readonly preRequest?: () => void;
+  /** Of every prompt at every endpoint. */
+  readonly cachedShare?: number;
 }
 
 function setup(given: Setup = {}) {
   const { pool = [endpoint({ address: '10.0.0.1' })], producers = [], options, admit, rewriteOf } = given;
+  const { cachedShare = 0, preRequest } = given;
   const services = context();
   const inFlight = new InFlight();
   const fates: string[] = [];
@@ -55,7 +60,7 @@ function setup(given: Setup = {}) {
           screeners: [],
           admitters: [],
           producers: producers.map((plugin, i) => ({ name: `p${i}`, type: 'p', plugin })),
-          preRequestHooks: [],
+          preRequestHooks: preRequest === undefined ? [] : [{ name: 'h', type: 'h', plugin: { preRequest } }],
         },
         services,
       ),
@@ -77,6 +82,7 @@ function setup(given: Setup = {}) {
           ],
         ]),
       }),
+      conditionalDecode: new ConditionalDecode({ cachedShare: () => cachedShare, minShare: 0 }),
       noteActivity: () => {},
       observer: {
         scheduled: () => void fates.push('scheduled'),
@@ -264,6 +270,22 @@ test('a client that leaves while a producer waits holds nothing', async () => {
     reason: 'rejected-context-cancelled',
   });
   expect(inFlight.held).toBe(0);
+});
+
+test.each([
+  { cachedShare: 0, hooks: 0, want: ['PreconditionFailed', 'processed'] },
+  { cachedShare: 0.5, hooks: 1, want: ['scheduled', 'processed'] },
+])('if-available with $cachedShare in the cache', ({ cachedShare, hooks, want }) => {
+  const ran: string[] = [];
+  const { director, inFlight, fates } = setup({ cachedShare, preRequest: () => void ran.push('hook') });
+  const one = received({ prefer: 'if-available' });
+  director.accept(one);
+  const decide = () => director.decide(one, body, open);
+  if (cachedShare === 0) expect(decide).toThrow(expect.objectContaining({ httpStatus: 412 }));
+  else expect(decide()).toMatchObject({ destination: '10.0.0.1:8000' });
+  expect(ran).toHaveLength(hooks);
+  expect(inFlight.held).toBe(hooks);
+  expect(fates).toEqual(want);
 });
 
 test('any other failure is an internal error that does not leak its text', () => {

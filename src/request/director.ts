@@ -8,6 +8,7 @@ import type { SchedulingResult } from '../framework/profile-handler.ts';
 import type { InferenceRequest } from '../framework/request.ts';
 import type { Clock } from '../util/clock.ts';
 import { locateCandidates } from './candidates.ts';
+import type { ConditionalDecode } from './conditional-decode.ts';
 import { removeControlHeaders, removeRoutingHeaders } from './control-headers.ts';
 import type { RequestHooks } from './hooks.ts';
 import type { InFlight } from './in-flight.ts';
@@ -50,6 +51,8 @@ export interface DirectorServices {
   admit(request: InferenceRequest, candidates: readonly Endpoint[]): void;
   /** Refreshes what scorers read of `candidates`, then runs the scheduling cycle. Throws `RejectionError`. */
   schedule(request: InferenceRequest): SchedulingResult;
+  /** Refuses what its client wants decoded only where the prompt is. */
+  readonly conditionalDecode: ConditionalDecode;
   /** A request is on its way: scraping should be at full pace. */
   noteActivity(): void;
   /** Counts what happened to requests. */
@@ -172,6 +175,7 @@ export class Director {
     if (primary === undefined || endpoint === undefined) {
       throw new RejectionError('internal', 'results must be greater than zero');
     }
+    this.#services.conditionalDecode.check(request, endpoint);
     request.result = result;
     request.endpoint = endpoint;
     inFlight.hold(request, endpoint);

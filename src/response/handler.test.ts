@@ -225,6 +225,19 @@ describe('who served', () => {
     expect(one.endpoint?.name).toBe(by);
   });
 
+  test.each([
+    { name: 'of its own pod', address: '10.1.1.1', want: ['header hook'] },
+    { name: 'of another pod', address: '10.1.1.2', want: ['moved r to other', 'header hook'] },
+  ])('a rank $name, when ranks share a port', ({ address, want }) => {
+    const { handler, calls } = setUp({ pool: [other] });
+    const chosen = endpoint({ address, port: 9001 });
+    const [one, response] = [sent({}, chosen), answer(JSON_TYPE)];
+    one.result = { profiles: new Map(), primary: 'p', destination: `${address}:9000` };
+    response.servedEndpoint = other.hostPort;
+    handler.headers(one, response);
+    expect(calls).toEqual(want);
+  });
+
   test('the chosen one', () => {
     const { handler, calls } = setUp({ pool: [other] });
     const [one, response] = [sent({}, other), answer(JSON_TYPE)];

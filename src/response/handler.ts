@@ -147,6 +147,8 @@ export class ResponseHandler {
     if (servedEndpoint === '' || servedEndpoint === chosen.hostPort) return;
     const served = this.#services.served(servedEndpoint);
     if (served === undefined || served === chosen) return;
+    // sent to one port of the address for all ranks, which is the address of another rank
+    if (request.result?.destination !== undefined && served.address === chosen.address) return;
     request.endpoint = served;
     this.#services.moved(request, served);
   }

@@ -17,6 +17,7 @@ import { DEFAULT_PREFIX_PRODUCER, type PrefixMatch, prefixMatchKey } from '../at
 import { TOKENIZED_PROMPT } from '../attributes/tokenized-prompt.ts';
 import { EndpointLoad, type Load } from './inflight-load-producer/endpoint-load.ts';
 
+/** Profile that computes the prompt only, where the handler names none: each phase is then a request of its own. */
 const PREFILL_PROFILE = 'prefill';
 const DUMPED_ENDPOINTS = 100;
 
@@ -57,7 +58,7 @@ interface Contribution {
  *
  * From scheduling to the end of the answer a request counts at the first target of every profile. Its tokens count until
  * the first byte of the answer, when its prompt is computed, or until the end with addEstimatedOutputTokens; at the
- * `prefill` profile's target all counts until the first byte. Nothing ends by time: a slow answer is still load.
+ * target of the prefill stage all counts until the first byte. Nothing ends by time: a slow answer is still load.
  * llm-d-router: pkg/epp/framework/plugins/requestcontrol/dataproducer/inflightload
  */
 class InFlightLoadProducer
@@ -101,6 +102,7 @@ class InFlightLoadProducer
     const match = request.attributes.get(this.#matchKey);
     const output = this.#outputTokens(input, request.body.maxOutputTokens);
     const contributions: Contribution[] = [];
+    const prefill = result.prefill ?? PREFILL_PROFILE;
     for (const [profile, { targets }] of result.profiles) {
       const load = this.#loadOf(targets[0]);
       if (load === undefined) continue;
@@ -111,7 +113,7 @@ class InFlightLoadProducer
       contributions.push({
         total: load.total,
         flow,
-        isPrefill: profile === PREFILL_PROFILE,
+        isPrefill: profile === prefill,
         requests: 1,
         tokens,
       });

@@ -1,12 +1,8 @@
 import { z } from 'zod';
 import { definePlugin } from '../../framework/plugin.ts';
-import type {
-  ProfileHandler,
-  ProfileResult,
-  ProfileResults,
-  SchedulingResult,
-} from '../../framework/profile-handler.ts';
+import type { ProfileHandler, ProfileResults, SchedulingResult } from '../../framework/profile-handler.ts';
 import type { InferenceRequest } from '../../framework/request.ts';
+import { onlyResult } from './one-profile/result.ts';
 
 const NONE: readonly string[] = [];
 
@@ -20,17 +16,10 @@ class SingleProfileHandler implements ProfileHandler {
   }
 
   process(_request: InferenceRequest, results: ProfileResults): SchedulingResult {
-    if (results.size !== 1) {
-      throw new Error(
-        'single profile handler is intended to be used with a single profile, failed to process multiple profiles',
-      );
-    }
-    for (const [name, result] of results) {
-      if (result === undefined) throw new Error(`failed to run scheduler profile '${name}'`);
-      // Its only value was just seen to be defined.
-      return { profiles: results as ReadonlyMap<string, ProfileResult>, primary: name };
-    }
-    throw new Error('no scheduler profile ran');
+    return onlyResult(
+      results,
+      'single profile handler is intended to be used with a single profile, failed to process multiple profiles',
+    );
   }
 }
 

@@ -5,7 +5,7 @@ import type { SchedulingResult } from '../../framework/profile-handler.ts';
 import type { InferenceRequest } from '../../framework/request.ts';
 import type { InferenceResponse } from '../../framework/response.ts';
 import type { Scorer } from '../../framework/scorer.ts';
-import { createStrategy, sessionDependencies } from './session-affinity/create.ts';
+import { createStrategy, sessionDependencies, sessionProfiles } from './session-affinity/create.ts';
 import { sessionAffinityParams } from './session-affinity/parameters.ts';
 import type { SessionStrategy } from './session-affinity/strategy.ts';
 
@@ -50,5 +50,6 @@ export const sessionAffinityScorer = definePlugin({
   summary: 'Prefers the endpoint that served the session before.',
   params: sessionAffinityParams,
   dependencies: sessionDependencies,
+  profiles: sessionProfiles,
   create: (params, context) => new SessionAffinityScorer(createStrategy(params, context)),
 });

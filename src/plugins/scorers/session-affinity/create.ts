@@ -1,5 +1,5 @@
 import { type AttributeKey, attributeKey } from '../../../framework/attribute.ts';
-import type { DataDependencies, PluginContext } from '../../../framework/plugin.ts';
+import type { DataDependencies, PluginContext, ProfileUse } from '../../../framework/plugin.ts';
 import { EncodedEndpoint } from './encoded-endpoint.ts';
 import { evictionTimes, type SessionAffinityParams, sessionIdSources, tokenHeader } from './parameters.ts';
 import { SessionBindings } from './session-bindings.ts';
@@ -36,4 +36,9 @@ export function sessionDependencies(params: SessionAffinityParams): DataDependen
     if ('attribute' in source) optional.push(attributeKey<unknown>(source.attribute, source.producer));
   }
   return { optional };
+}
+
+/** The profile whose pick binds a session, where one is named. */
+export function sessionProfiles({ profileName }: SessionAffinityParams): readonly ProfileUse[] {
+  return profileName === '' ? [] : [{ path: ['profileName'], name: profileName, isRequired: false }];
 }
