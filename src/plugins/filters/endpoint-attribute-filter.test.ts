@@ -130,7 +130,7 @@ test('endpoint-attribute-filter: a slash is explained where it stands', () => {
   );
   const [issue] = result.error?.issues ?? [];
   expect(issue?.path).toEqual(['attributeKey']);
-  expect(issue?.message).toContain("attributeKey: 'a/GPU', producer: 'dcgm-extractor'");
+  expect(issue?.message).toContain("attributeKey: 'a/GPU' and producer: 'dcgm-extractor'");
 });
 
 test('endpoint-attribute-filter: an operator and its opposite part the endpoints that have the attribute', () => {

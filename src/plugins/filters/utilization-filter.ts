@@ -23,7 +23,7 @@ const condition = z
   })
   .refine((value) => value.metric !== 'kv-cache-utilization' || value.maxValue <= 1, {
     path: ['maxValue'],
-    message: 'must be at most 1 for kv-cache-utilization, which is a share',
+    message: 'at most 1, since kv-cache-utilization is a share',
   });
 
 type Condition = z.infer<typeof condition>;

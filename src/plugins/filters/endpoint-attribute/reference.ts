@@ -30,14 +30,14 @@ export function checkReference(
   const name = nameOf(value);
   const member = value[own] || name === '' ? own : otherName(own);
   if (name === '') {
-    report(own, `${own} is required`);
+    report(own, 'the name of an attribute');
   } else if ((value.attribute || name) !== (value.attributeKey || name)) {
-    report(otherName(own), 'attribute and attributeKey are two names of one parameter; set one of them');
+    report(otherName(own), `the value of ${own}, of which this is another name`);
   } else if (name.includes('/') && value.producer === undefined) {
     const split = name.lastIndexOf('/');
     report(
       member,
-      `'${name}' has a slash and no producer; write ${member}: '${name.slice(0, split)}', producer: '${name.slice(split + 1)}', or producer: '' when the slash belongs to the name`,
+      `a name without slash, or a producer: write ${member}: '${name.slice(0, split)}' and producer: '${name.slice(split + 1)}', or producer: '' when the slash belongs to the name`,
     );
   }
 }
