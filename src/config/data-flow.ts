@@ -12,9 +12,17 @@ type Key = AttributeKey<unknown>;
  */
 export function addProducers(draft: Draft): void {
   const reported = new Set<Key>();
+  /** Optional keys whose default producer has been added, or is none to add. */
+  const tried = new Set<Key>();
   for (let isOpen = true; isOpen; ) {
     isOpen = false;
     for (const consumer of draft.plugins) {
+      for (const key of consumer.dependencies.optional ?? []) {
+        if (tried.has(key) || producersOf(key, draft).length > 0) continue;
+        tried.add(key);
+        const isFree = draft.get(key.producer) === undefined && draft.isAddedOnDemand(key.producer);
+        if (isFree && addDefault(key, consumer, draft)) isOpen = true;
+      }
       for (const key of consumer.dependencies.requires ?? []) {
         if (reported.has(key) || producersOf(key, draft).length > 0) continue;
         if (addDefault(key, consumer, draft)) {

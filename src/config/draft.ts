@@ -85,10 +85,16 @@ export class Draft {
     return [...this.#types.names()].filter((type) => this.isProducerType(type));
   }
 
-  /** Producers come by themselves when their data is needed; extractors and others do not. */
+  /** Producers come by themselves when their data is needed; extractors and others do not, unless they say so. */
   isProducerType(type: string): boolean {
     const definition = this.#types.get(type);
-    return definition?.kinds.includes('producer') === true && definition.needs === undefined;
+    if (definition === undefined || definition.needs !== undefined) return false;
+    return definition.kinds.includes('producer') || definition.isAddedOnDemand === true;
+  }
+
+  /** Comes by itself even where its data is optional. */
+  isAddedOnDemand(type: string): boolean {
+    return this.#types.get(type)?.isAddedOnDemand === true && this.isProducerType(type);
   }
 
   /** The catalogue has the type. */

@@ -1,5 +1,6 @@
 import { type EndpointMetadata, hostPort } from '../framework/endpoint.ts';
 import { endpointId } from '../framework/ids.ts';
+import { isReadyPod } from '../framework/pod-object.ts';
 import { type Fields, fieldsOf, type KubeObject, type Resource } from './objects.ts';
 
 /** Pods. */
@@ -33,7 +34,7 @@ export interface Pod {
  * while workers that serve on their own are probed.
  */
 export function projectPod(object: KubeObject): Pod | undefined {
-  const { name, namespace, deletionTimestamp } = object.metadata;
+  const { name, namespace } = object.metadata;
   if (name === undefined || namespace === undefined) return undefined;
   const labels = new Map(Object.entries(object.metadata.labels ?? {}));
   const status = fieldsOf(object.status);
@@ -46,7 +47,7 @@ export function projectPod(object: KubeObject): Pod | undefined {
     labels,
     address,
     nodeAddress: text(status['hostIP']),
-    isEligible: deletionTimestamp === undefined && address !== '' && isReady(status) && isServing,
+    isEligible: address !== '' && isReadyPod(object) && isServing,
     activePorts: activePorts(object),
   };
 }
@@ -107,11 +108,6 @@ function activePorts(object: KubeObject): readonly number[] | undefined {
     if (digits !== undefined) ports.push(Number(digits));
   }
   return ports;
-}
-
-function isReady(status: Fields): boolean {
-  const ready = list(status['conditions']).find((condition) => fieldsOf(condition)['type'] === 'Ready');
-  return fieldsOf(ready)['status'] === 'True';
 }
 
 /** Whether a container that keeps running is probed; an init container does as a side car. */

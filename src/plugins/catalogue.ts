@@ -1,5 +1,6 @@
 import type { AnyPluginDefinition } from '../framework/plugin.ts';
 import { latencySloAdmitter } from './admitters/latency-slo-admitter.ts';
+import { probabilisticAdmitter } from './admitters/probabilistic-admitter.ts';
 import { alwaysDisaggMultimodalDecider } from './deciders/always-disagg-multimodal-decider.ts';
 import { alwaysDisaggPdDecider } from './deciders/always-disagg-pd-decider.ts';
 import { prefixBasedPdDecider } from './deciders/prefix-based-pd-decider.ts';
@@ -8,6 +9,7 @@ import { coreMetricsExtractor } from './extractors/core-metrics-extractor.ts';
 import { dcgmExtractor } from './extractors/dcgm-extractor.ts';
 import { modelsDataExtractor } from './extractors/models-data-extractor.ts';
 import { multiclusterMetricsExtractor } from './extractors/multicluster-metrics-extractor.ts';
+import { topologyExtractor } from './extractors/topology-extractor.ts';
 import { byLabel } from './filters/by-label.ts';
 import { decodeFilter } from './filters/decode-filter.ts';
 import { encodeFilter } from './filters/encode-filter.ts';
@@ -48,6 +50,8 @@ import { disaggProfileHandler } from './profile-handlers/disagg-profile-handler.
 import { headerProfileHandler } from './profile-handlers/header-profile-handler.ts';
 import { pdProfileHandler } from './profile-handlers/pd-profile-handler.ts';
 import { singleProfileHandler } from './profile-handlers/single-profile-handler.ts';
+import { destinationEndpointServedVerifier } from './response-hooks/destination-endpoint-served-verifier.ts';
+import { requestAttributeReporter } from './response-hooks/request-attribute-reporter.ts';
 import { concurrencyDetector } from './saturation/concurrency-detector.ts';
 import { utilizationDetector } from './saturation/utilization-detector.ts';
 import { activeRequestScorer } from './scorers/active-request-scorer.ts';
@@ -71,6 +75,8 @@ import { sessionAffinityScorer } from './scorers/session-affinity-scorer.ts';
 import { tokenLoadScorer } from './scorers/token-load-scorer.ts';
 import { topologyAffinityScorer } from './scorers/topology-affinity-scorer.ts';
 import { dcgmDataSource } from './sources/dcgm-data-source.ts';
+import { endpointNotificationSource } from './sources/endpoint-notification-source.ts';
+import { k8sNotificationSource } from './sources/k8s-notification-source.ts';
 import { metricsDataSource } from './sources/metrics-data-source.ts';
 import { modelsDataSource } from './sources/models-data-source.ts';
 import { multiclusterMetricsDataSource } from './sources/multicluster-metrics-data-source.ts';
@@ -127,7 +133,7 @@ const DECIDERS: readonly AnyPluginDefinition[] = [
 ];
 const PRE_REQUEST_HOOKS: readonly AnyPluginDefinition[] = [disaggHeadersHandler];
 const HEADER_PROCESSORS: readonly AnyPluginDefinition[] = [agentIdentity];
-const ADMITTERS: readonly AnyPluginDefinition[] = [latencySloAdmitter];
+const ADMITTERS: readonly AnyPluginDefinition[] = [latencySloAdmitter, probabilisticAdmitter];
 const PRODUCERS: readonly AnyPluginDefinition[] = [
   tokenProducer,
   approxPrefixCacheProducer,
@@ -148,18 +154,25 @@ const PARSERS: readonly AnyPluginDefinition[] = [
   vertexaiParser,
   passthroughParser,
 ];
+const RESPONSE_HOOKS: readonly AnyPluginDefinition[] = [
+  destinationEndpointServedVerifier,
+  requestAttributeReporter,
+];
 const SATURATION_DETECTORS: readonly AnyPluginDefinition[] = [concurrencyDetector, utilizationDetector];
 const SOURCES: readonly AnyPluginDefinition[] = [
   metricsDataSource,
   dcgmDataSource,
   modelsDataSource,
   multiclusterMetricsDataSource,
+  endpointNotificationSource,
+  k8sNotificationSource,
 ];
 const EXTRACTORS: readonly AnyPluginDefinition[] = [
   coreMetricsExtractor,
   dcgmExtractor,
   modelsDataExtractor,
   multiclusterMetricsExtractor,
+  topologyExtractor,
 ];
 const DISCOVERY: readonly AnyPluginDefinition[] = [fileDiscovery];
 
@@ -175,6 +188,7 @@ export const CATALOGUE: readonly AnyPluginDefinition[] = [
   ...PRODUCERS,
   ...ADMITTERS,
   ...PARSERS,
+  ...RESPONSE_HOOKS,
   ...SATURATION_DETECTORS,
   ...SOURCES,
   ...EXTRACTORS,

@@ -3,7 +3,12 @@ import { CATALOGUE } from '../../src/plugins/catalogue.ts';
 import { context } from '../support/builders.ts';
 
 /** Parameters for types that cannot be created without any; a type that is missing here fails its contract. */
-const REQUIRED: ReadonlyMap<string, object> = new Map([
+export const REQUIRED: ReadonlyMap<string, object> = new Map([
+  ['k8s-notification-source', { version: 'v1', kind: 'Pod' }],
+  [
+    'request-attribute-reporter',
+    { attributes: [{ key: { name: 'cost' }, expression: 'usage.total_tokens' }] },
+  ],
   ['by-label', { label: 'llm-d.ai/role', validValues: ['decode'] }],
   ['utilization-filter', { conditions: [{ metric: 'waiting-queue', maxValue: 1000 }] }],
   [
