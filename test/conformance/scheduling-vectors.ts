@@ -4,6 +4,11 @@ import type { Endpoint } from '../../src/framework/endpoint.ts';
 import type { Named } from '../../src/framework/plugin.ts';
 import type { InferenceRequest } from '../../src/framework/request.ts';
 import { inFlightLoadKey } from '../../src/plugins/attributes/in-flight-load.ts';
+import {
+  type LatencyPrediction,
+  latencyPredictionKey,
+  noPredictions,
+} from '../../src/plugins/attributes/latency-prediction.ts';
 import { prefixMatchKey } from '../../src/plugins/attributes/prefix-match.ts';
 import { CATALOGUE } from '../../src/plugins/catalogue.ts';
 import { context, endpoint, request, type TestContext } from '../support/builders.ts';
@@ -28,6 +33,12 @@ export const endpointSchema = z.strictObject({
   /** Matched blocks; absent everywhere means that there is no match at all. */
   match: z.number().optional(),
   ageMs: z.number().optional(),
+  /** Predicted headroom of TTFT and TPOT in milliseconds; absent means that nothing is predicted for it. */
+  headroom: z.tuple([z.number(), z.number()]).optional(),
+  /** Predicted TTFT in milliseconds. */
+  ttft: z.number().optional(),
+  /** Requests under way there when it was predicted. */
+  dispatched: z.number().optional(),
 });
 
 /** What a vector says about the request. */
@@ -57,6 +68,7 @@ export const SHAPES = {
     plugin: z.string(),
     parameters,
     headers: z.record(z.string(), z.string()).default({}),
+    request: requestSchema,
     endpoints: z.array(endpointSchema),
     keep: z.array(z.string()),
   }),
@@ -170,12 +182,15 @@ export function endpoints(specs: readonly z.output<typeof endpointSchema>[]): En
   });
 }
 
-/** The request of a vector; the prefix match is written when any endpoint has one. */
+/** The request of a vector; the prefix match and predictions are written when any endpoint has them. */
 export function requestFor(
   spec: z.output<typeof requestSchema>,
   specs: readonly z.output<typeof endpointSchema>[],
+  headers: Record<string, string> = {},
 ): InferenceRequest {
-  const built = request({ targetModel: spec.targetModel ?? 'm' });
+  const built = request({ targetModel: spec.targetModel ?? 'm', headers });
+  const prediction = predictionOf(specs);
+  if (prediction !== undefined) built.attributes.set(latencyPredictionKey(''), prediction);
   if (specs.some((one) => one.match !== undefined)) {
     const matchBlocks = Int32Array.from(specs, (one) => one.match ?? 0);
     const { totalBlocks, blockSizeTokens } = spec;
@@ -187,4 +202,20 @@ export function requestFor(
     });
   }
   return built;
+}
+
+/** Undefined when nothing is predicted for any endpoint. */
+function predictionOf(specs: readonly z.output<typeof endpointSchema>[]): LatencyPrediction | undefined {
+  if (specs.every((one) => one.headroom === undefined && one.ttft === undefined)) return undefined;
+  const prediction = noPredictions(specs.length);
+  specs.forEach(({ headroom, ttft, dispatched = 0 }, slot) => {
+    if (headroom === undefined && ttft === undefined) return;
+    const [ttftHeadroom, tpotHeadroom] = headroom ?? [0, 0];
+    prediction.ttftMs[slot] = ttft ?? 1;
+    prediction.tpotMs[slot] = 1;
+    prediction.ttftHeadroomMs[slot] = ttftHeadroom;
+    prediction.tpotHeadroomMs[slot] = tpotHeadroom;
+    prediction.dispatchedRequests[slot] = dispatched;
+  });
+  return prediction;
 }

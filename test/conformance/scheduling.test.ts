@@ -38,7 +38,10 @@ test.each(vectors('parameters'))('parameters: $id', ({ plugin, parameters, isAcc
 
 test.each(vectors('filters'))('filter: $id $plugin', (vector) => {
   const filter = create(vector.plugin, vector.parameters).plugin as Filter;
-  const kept = filter.filter(request({ headers: vector.headers }), endpoints(vector.endpoints));
+  const kept = filter.filter(
+    requestFor(vector.request, vector.endpoints, vector.headers),
+    endpoints(vector.endpoints),
+  );
   expect(kept.map((one) => one.name)).toEqual(vector.keep);
 });
 
