@@ -17,9 +17,11 @@ export class EngineStats {
   /** Of `promptTokens`: those cached here, and those that came from another server. */
   cachedPromptTokens = 0;
   remotePromptTokens = 0;
-  /** Images and sounds that were looked up in the encoder cache, and those that were found. */
+  /** Images and sounds of prompts computed here, and those of them that were in the encoder cache. */
   assetQueries = 0;
   assetHits = 0;
+  /** Images and sounds this engine has encoded itself. */
+  encodedAssets = 0;
   preemptions = 0;
   finishedStop = 0;
   finishedLength = 0;

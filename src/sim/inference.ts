@@ -202,6 +202,7 @@ export class Inference {
       else if (!isElsewhere) missing += 1;
       if (ecConnector === 'ec-example') this.#store.assets.add(key);
     }
+    stats.encodedAssets += missing;
     return missing * encodeMs;
   }
 

@@ -218,6 +218,8 @@ export class ModelServer implements AsyncDisposable {
       waiting,
       blocks: { total: pool.size, free: pool.free, cached: pool.cached },
       prefixCache: { queriedTokens: stats.prefixCacheQueries, hitTokens: stats.prefixCacheHits },
+      transferredTokens: stats.externalCacheHits,
+      encodedAssets: stats.encodedAssets,
       finished: stats.finishedLength + stats.finishedStop,
       fault: this.#fault.fault.mode,
     };

@@ -39,8 +39,10 @@ function shape(value: unknown, key = ''): unknown {
     return Object.fromEntries(Object.entries(value).map(([name, item]) => [name, shape(item, name)]));
   }
   if (typeof value === 'number') return 'number';
-  if (key === 'id') return typeof value === 'string' ? value.replace(/-.*$/, '') : value;
-  if (['content', 'text', 'system_fingerprint'].includes(key)) return typeof value;
+  if (['id', 'request_id', 'item_id'].includes(key)) {
+    return typeof value === 'string' ? value.replace(/[-_].*$/, '') : value;
+  }
+  if (['content', 'text', 'delta', 'system_fingerprint'].includes(key)) return typeof value;
   return value;
 }
 
@@ -65,6 +67,8 @@ describe('answers have the form of captured ones', () => {
     'completion-batch.json',
     'completion-lora.json',
     'completion-cache-salt.json',
+    'messages.json',
+    'generate.json',
     'error-model-not-found.json',
     'error-too-long.json',
     'error-validation.json',
@@ -97,6 +101,7 @@ describe('answers have the form of captured ones', () => {
     'chat-stream-usage.sse',
     'chat-stream-continuous-usage.sse',
     'completion-stream-usage.sse',
+    'responses-stream.sse',
   ])('%s', async (name) => {
     await using sim = await startSimulator(FAST);
     const { path = '', body = {} } = captured.get(name) ?? {};
@@ -119,6 +124,17 @@ describe('answers have the form of captured ones', () => {
     ]);
     const withoutText = ours.filter(({ name }) => !name.startsWith('content_block'));
     expect(withoutText).toEqual(events(readFileSync(`${FIXTURES}/messages-stream.sse`, 'utf8')));
+  });
+
+  test('responses.json, which has no text, plus the part of text', async () => {
+    await using sim = await startSimulator(FAST);
+    const { path = '', body = {} } = captured.get('responses.json') ?? {};
+    const ours = shape(await (await post(sim.addresses[0] ?? '', path, body)).json());
+    const real = shape(JSON.parse(readFileSync(`${FIXTURES}/responses.json`, 'utf8'))) as {
+      output: { content: object[] }[];
+    };
+    real.output[0]?.content.push({ annotations: [], text: 'string', type: 'output_text', logprobs: null });
+    expect(ours).toEqual(real);
   });
 
   test('models.json, without permissions', async () => {

@@ -9,14 +9,13 @@ export interface Route {
   readonly encoders: readonly string[];
   /** `host:port` of the rank that decodes. */
   readonly rank: string | undefined;
-  /** `host:port` of the server with the longest cached prefix. */
-  readonly kvSource: string | undefined;
 }
 
 /**
- * Reads `x-prefiller-host-port` (the first of a list), `x-encoder-hosts-ports`, `x-data-parallel-host-port` and
- * `x-kv-cache-source-host-port`. `allowed`: hosts, with or without a port, that may be named; empty: any. A prefill
- * server that may not be named is refused with 403, an encoder or a source is left out.
+ * Reads `x-prefiller-host-port` (the first of a list), `x-encoder-hosts-ports` and `x-data-parallel-host-port`.
+ * `allowed`: hosts, with or without a port, that may be named; empty: any. A prefill server that may not be named is
+ * refused with 403, an encoder is left out. `x-kv-cache-source-host-port` is for connectors that pull from any peer;
+ * none of those simulated does.
  * Source: `llm-d-router: pkg/sidecar/proxy/chat_completions.go`.
  */
 export function readRoute(headers: IncomingHttpHeaders, allowed: readonly string[]): Route {
@@ -27,12 +26,10 @@ export function readRoute(headers: IncomingHttpHeaders, allowed: readonly string
     throw new ApiError(403, { error: { message: `prefill server ${prefill} is not allowed`, code: 403 } });
   }
   const [rank] = list(headers['x-data-parallel-host-port']);
-  const [source] = list(headers['x-kv-cache-source-host-port']);
   return {
     prefill,
     encoders: list(headers['x-encoder-hosts-ports']).filter(isAllowed),
     rank,
-    kvSource: source !== undefined && isAddress(source) && isAllowed(source) ? source : undefined,
   };
 }
 
@@ -40,10 +37,6 @@ export function readRoute(headers: IncomingHttpHeaders, allowed: readonly string
 export function hostOf(address: string): string {
   const colon = address.lastIndexOf(':');
   return (colon < 0 ? address : address.slice(0, colon)).replace(/^\[|\]$/g, '');
-}
-
-function isAddress(text: string): boolean {
-  return /^(\[[0-9a-fA-F:]+\]|[^\s:[\]]+):\d{1,5}$/.test(text);
 }
 
 /** Entries of a comma list, several headers of the name joined. */
