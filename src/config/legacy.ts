@@ -1,3 +1,4 @@
+import { migrateDisaggregation } from './legacy-disaggregation.ts';
 import { isNull, type MapEntry, type MapNode, nodeFrom, type Position, withEntries } from './node.ts';
 import type { Outline, PluginOutline } from './outline.ts';
 import { parametersFrom } from './parameters.ts';
@@ -26,9 +27,20 @@ const PRECISE_KEYS: ReadonlySet<string> = new Set(['mode', 'kvCacheRedisAddr', '
 const DEPRECATED_PARAMETERS: readonly (readonly [string, string, string])[] = [
   [PREFIX_PRODUCER, 'blockSize', 'blockSizeTokens'],
   [PREFIX_PRODUCER, 'maxPrefixBlocksToMatch', 'maxPrefixTokensToMatch'],
+  [`multicluster-${PREFIX_PRODUCER}`, 'blockSize', 'blockSizeTokens'],
+  [`multicluster-${PREFIX_PRODUCER}`, 'maxPrefixBlocksToMatch', 'maxPrefixTokensToMatch'],
   ['active-request-scorer', 'requestTimeout', ''],
   ['no-hit-lru-scorer', 'prefixPluginType', ''],
   ['no-hit-lru-scorer', 'prefixPluginName', ''],
+  ['disagg-profile-handler', 'decodeProfile', 'profiles.decode'],
+  ['disagg-profile-handler', 'prefillProfile', 'profiles.prefill'],
+  ['disagg-profile-handler', 'encodeProfile', 'profiles.encode'],
+  ['disagg-profile-handler', 'prefillDeciderPluginName', 'deciders.prefill'],
+  ['disagg-profile-handler', 'deciderPluginName', 'deciders.prefill'],
+  ['disagg-profile-handler', 'encodeDeciderPluginName', 'deciders.encode'],
+  ['pd-profile-handler', 'hashBlockSize', ''],
+  ['pd-profile-handler', 'prefixPluginType', ''],
+  ['pd-profile-handler', 'prefixPluginName', ''],
 ];
 
 /**
@@ -41,7 +53,7 @@ export function migratePlugins(outline: Outline, problems: ProblemList): readonl
   for (const plugin of plugins) {
     if (plugin.type === PREFIX_SCORER) plugins = migratePrefixScorer(plugin, plugins, problems);
   }
-  return migrateDetector(outline, plugins, problems);
+  return migrateDetector(outline, migrateDisaggregation(plugins, problems), problems);
 }
 
 /** `headerName` of v0.9 is the header of the encoded endpoint. */

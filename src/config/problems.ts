@@ -27,6 +27,7 @@ export const PROBLEM_CODES = {
   'second-picker': 'A profile has more than one picker.',
   'profile-handler': 'There is no profile handler, more than one, or one that does not fit the profiles.',
   'unknown-profile': 'A parameter names a profile that does not exist.',
+  'no-disaggregation': 'As configured, prefill and decode never happen in different places.',
   'no-scorer': 'No profile has a scorer, so that endpoints are picked at random.',
   'unused-plugin': 'A plugin is listed but nothing refers to it, and it does nothing by itself.',
   'unknown-gate': 'A feature gate is unknown or its value is no boolean.',

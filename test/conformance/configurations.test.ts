@@ -145,6 +145,75 @@ test('no configuration is the default one', () => {
   expect(picture('')).toEqual(DEFAULT);
 });
 
+/** Two stages, as the reference's documents have them; `more` plugins come first. */
+function pdDocument(more: string, profiles = ''): string {
+  const members = (filter: string) =>
+    `  plugins: [{pluginRef: ${filter}}, {pluginRef: queue-scorer, weight: 1}, {pluginRef: prefix-cache-scorer, weight: 2}]\n`;
+  return `${HEAD}plugins:\n${more}- type: prefill-filter\n- type: decode-filter\n- type: prefix-cache-scorer\n- type: queue-scorer\n- type: max-score-picker\nschedulingProfiles:\n- name: prefill\n${members('prefill-filter')}- name: decode\n${members('decode-filter')}${profiles}`;
+}
+
+const PD_DECIDER =
+  '- {name: pd-decider, type: prefix-based-pd-decider, parameters: {nonCachedTokens: 256, promptTokens: 512}}\n';
+
+const PD = {
+  ...USUAL,
+  profiles: ['prefill', 'decode'].flatMap((name) =>
+    profile({ 'queue-scorer': 1, 'prefix-cache-scorer': 2 }, { name, filters: [`${name}-filter`] }),
+  ),
+  producers: PREFIX_PRODUCERS,
+  handler: 'disagg-profile-handler',
+};
+
+describe('documents of disaggregation', () => {
+  test.each([
+    {
+      name: 'prefill and decode',
+      text: pdDocument(
+        `- {type: disagg-profile-handler, parameters: {deciders: {prefill: pd-decider}}}\n${PD_DECIDER}`,
+      ),
+      want: PD,
+    },
+    {
+      name: 'prefill and decode, in the old spelling',
+      text: pdDocument(
+        `- type: prefill-header-handler\n- type: pd-profile-handler\n  parameters: {deciderPluginName: pd-decider, decodeProfile: decode, prefillProfile: prefill}\n${PD_DECIDER}`,
+      ),
+      want: { ...PD, warnings: ['deprecated-type', 'deprecated-type'], handler: 'pd-profile-handler' },
+    },
+    {
+      name: 'encode, prefill and decode',
+      text: pdDocument(
+        `- type: disagg-profile-handler\n  parameters: {deciders: {prefill: pd-decider, encode: always-disagg-multimodal-decider}}\n${PD_DECIDER}- type: always-disagg-multimodal-decider\n- type: encode-filter\n`,
+        '- name: encode\n  plugins: [{pluginRef: encode-filter}]\n',
+      ),
+      want: {
+        ...PD,
+        profiles: [...PD.profiles, ...profile({}, { name: 'encode', filters: ['encode-filter'] })],
+      },
+    },
+    {
+      name: 'the handler with flat parameters',
+      text: pdDocument(
+        `- type: disagg-profile-handler\n  parameters: {deciderPluginName: pd-decider, decodeProfile: decode}\n${PD_DECIDER}`,
+      ),
+      want: { ...PD, warnings: ['deprecated-form', 'deprecated-form'] },
+    },
+    {
+      name: 'the handler of old with its threshold in characters',
+      text: pdDocument(
+        '- type: prefill-header-handler\n- type: pd-profile-handler\n  parameters: {threshold: 1000, hashBlockSize: 5}\n',
+      ),
+      want: {
+        ...PD,
+        warnings: ['deprecated-type', 'deprecated-type', 'deprecated-form', 'deprecated-form'],
+        handler: 'pd-profile-handler',
+      },
+    },
+  ])('load: $name', ({ text, want }) => {
+    expect(picture(text)).toEqual(want);
+  });
+});
+
 describe('documents of earlier releases', () => {
   test.each([
     {

@@ -130,6 +130,18 @@ describe('inflight-load-producer: from scheduling to the end', () => {
     expect(load(one)).toEqual([0, 0]);
   });
 
+  test('the stage that computes the prompt is the one that the handler says, whatever its profile is called', () => {
+    const [d, p] = [decode(), prefill()];
+    const { plugin } = setup({}, [d, p]);
+    const built = sized(10);
+    plugin.preRequest(built, { ...result({ decode: d, first: p }), prefill: 'first' });
+    plugin.responseStarted(built);
+    expect([load(p), load(d)]).toEqual([
+      [0, 0],
+      [1, 0],
+    ]);
+  });
+
   test('I6: prefill ends with the first byte', () => {
     const [d, p] = [decode(), prefill()];
     const { plugin } = setup({}, [d, p]);

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { context, endpoint, request } from '../../../test/support/builders.ts';
+import { context, request } from '../../../test/support/builders.ts';
 import { type DisaggState, disaggRequest, ranProfiles } from '../../../test/support/disaggregation.ts';
 import type { Decider } from '../../framework/hooks.ts';
 import type { PluginContext } from '../../framework/plugin.ts';
@@ -304,96 +304,15 @@ describe('disagg-profile-handler: a prefill stage that finds nobody', () => {
   });
 });
 
-describe('disagg-profile-handler: headers', () => {
-  const at = (address: string) => endpoint({ address });
-  const ran = (...targets: ReturnType<typeof at>[]) => ({
-    targets,
-    candidates: targets,
-    totals: new Float64Array(1),
+test('disagg-profile-handler: names the chosen endpoints of the other stages, and removes what a client said', () => {
+  const one = request({
+    headers: { 'x-prefiller-host-port': '6.6.6.6:1', 'x-encoder-hosts-ports': '6.6.6.6:2' },
   });
-  const decode = ran(at('10.0.0.1'));
-  const inbound = { 'x-prefiller-host-port': '6.6.6.6:1', 'x-encoder-hosts-ports': '6.6.6.6:2' };
-
-  test.each([
-    { id: 'D27', stages: { prefill: ran(at('10.0.0.5'), at('10.0.0.6')) }, prefiller: '10.0.0.5:8000' },
-    { id: 'D27 IPv6', stages: { prefill: ran(at('fd00::1')) }, prefiller: '[fd00::1]:8000' },
-    { id: 'D28', stages: {} },
-    {
-      id: 'D29',
-      stages: { encode: ran(at('10.0.0.7'), at('fd00::8')) },
-      encoders: '10.0.0.7:8000,[fd00::8]:8000',
-    },
-    { id: 'D20 no header', stages: { encode: ran() } },
-  ])('$id', ({ stages, prefiller, encoders }) => {
-    const one = request({ headers: inbound });
-    const profiles = new Map(Object.entries({ decode, ...stages }));
-    const used = (name: string) => (profiles.has(name) ? name : undefined);
-    create(PD).preRequest(one, {
-      profiles,
-      primary: 'decode',
-      prefill: used('prefill'),
-      encode: used('encode'),
-    });
-    expect(one.headers.get('x-prefiller-host-port')).toBe(prefiller);
-    expect(one.headers.get('x-encoder-hosts-ports')).toBe(encoders);
-    const removed = [
-      ...(prefiller === undefined ? ['x-prefiller-host-port'] : []),
-      ...(encoders === undefined ? ['x-encoder-hosts-ports'] : []),
-    ];
-    expect(one.headers.removedNames).toEqual(removed);
-  });
-});
-
-describe('disagg-profile-handler: parameters', () => {
-  const { params } = disaggProfileHandler;
-
-  test.each([
-    { id: 'D21', stageOrder: 'PrefillFirst', want: 'prefill-first' },
-    { id: 'D21', stageOrder: 'prefill-first', want: 'prefill-first' },
-    { id: 'D21', stageOrder: 'DecodeFirst', want: 'decode-first' },
-    { id: 'short', stageOrder: 'prefill', want: 'prefill-first' },
-    { id: 'empty', stageOrder: '', want: 'decode-first' },
-    { id: 'underscore', stageOrder: 'decode_first', want: 'decode-first' },
-  ])('$id: stage order $stageOrder', ({ stageOrder, want }) => {
-    expect(params.parse({ stageOrder }).stageOrder).toBe(want);
-  });
-
-  test.each([
-    { id: 'D22 nested', raw: { ...PREFILL_FIRST, ...PD }, isAccepted: false },
-    { id: 'D22 flat', raw: { ...PREFILL_FIRST, deciderPluginName: 'pd' }, isAccepted: false },
-    { id: 'D23', raw: { ...PREFILL_FIRST, ...EPD }, isAccepted: true },
-    { id: 'another stage order', raw: { stageOrder: 'encode-first' }, isAccepted: false },
-    { id: 'both forms', raw: { ...PD, decodeProfile: 'd' }, isAccepted: false },
-    { id: 'flat with stage order', raw: { stageOrder: 'decode', decodeProfile: 'd' }, isAccepted: true },
-    { id: 'unknown key', raw: { decode: 'd' }, isAccepted: false },
-  ])('$id', ({ raw, isAccepted }) => {
-    expect(params.safeParse(raw).success).toBe(isAccepted);
-  });
-
-  test('both forms say the same, and the longer of two old names wins', () => {
-    const nested = params.parse({
-      profiles: { decode: 'a', prefill: 'b', encode: 'c' },
-      deciders: { prefill: 'p', encode: 'e' },
-    });
-    const flat = params.parse({
-      decodeProfile: 'a',
-      prefillProfile: 'b',
-      encodeProfile: 'c',
-      prefillDeciderPluginName: 'p',
-      deciderPluginName: 'other',
-      encodeDeciderPluginName: 'e',
-    });
-    const names = (settings: typeof nested) => [
-      ...Object.values(settings.profiles).map(({ name }) => name),
-      ...(disaggProfileHandler.references?.(settings) ?? []).map(({ name, kind }) => `${kind} ${name}`),
-    ];
-    expect(names(flat)).toEqual(names(nested));
-    expect(names(flat)).toEqual(['a', 'b', 'c', 'decider p', 'decider e']);
-    const old = params.parse({ deciderPluginName: 'p' });
-    expect(disaggProfileHandler.references?.(old)).toEqual([
-      { name: 'p', path: ['deciderPluginName'], kind: 'decider' },
-    ]);
-  });
+  const handler = create(PD);
+  const result = handler.process(one, ranProfiles({ decode: 'd', prefill: 'p', encode: null }));
+  handler.preRequest(one, result);
+  expect(one.headers.get('x-prefiller-host-port')).toBe(result.profiles.get('prefill')?.targets[0]?.hostPort);
+  expect(one.headers.removedNames).toEqual(['x-encoder-hosts-ports']);
 });
 
 test('disagg-profile-handler: whatever deciders say and profiles find, it ends, and decode is the destination', () => {
