@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
 import { TEST_CATALOGUE } from '../../test/support/catalogue.ts';
+import { systemClock } from '../util/clock.ts';
 import { validateCommand } from './validate.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'validate-'));
@@ -17,44 +18,45 @@ function file(text: string): string {
   return path;
 }
 
-function run(argv: readonly string[], isTerminal = false) {
+async function run(argv: readonly string[], isTerminal = false) {
   const out: string[] = [];
   const err: string[] = [];
   const io = {
     out: (text: string) => void out.push(text),
     err: (text: string) => void err.push(text),
     isTerminal,
+    clock: systemClock,
   };
-  const status = validateCommand(argv, io, TEST_CATALOGUE);
+  const status = await validateCommand(argv, io, TEST_CATALOGUE);
   return { status, out: out.join(''), err: err.join('') };
 }
 
 const VALID = 'apiVersion: llm-d.ai/v1alpha1\nkind: EndpointPickerConfig\nplugins:\n- type: pure-scorer\n';
 
-test('a valid file: status 0 and the configuration in effect, additions marked', () => {
-  const { status, out, err } = run([file(VALID)]);
+test('a valid file: status 0 and the configuration in effect, additions marked', async () => {
+  const { status, out, err } = await run([file(VALID)]);
   expect({ status, err }).toEqual({ status: 0, err: '' });
   expect(out).toContain('apiVersion: llm-d.ai/v1alpha1\n');
   expect(out).toContain('  # added: no profile handler is listed\n  - type: single-profile-handler\n');
   expect(out).not.toContain('# added: no profile is listed\n  - type: pure-scorer');
 });
 
-test('an empty file is the default configuration', () => {
-  expect(run([file('')])).toMatchObject({ status: 0 });
+test('an empty file is the default configuration', async () => {
+  expect(await run([file('')])).toMatchObject({ status: 0 });
 });
 
-test('warnings are printed and do not fail; --quiet prints nothing else', () => {
+test('warnings are printed and do not fail; --quiet prints nothing else', async () => {
   const path = file('plugins:\n- type: pure-scorer\n');
-  expect(run([path, '--quiet'])).toEqual({
+  expect(await run([path, '--quiet'])).toEqual({
     status: 0,
     out: `${path}:1:1: warning [api-version-missing] missing, assumed: apiVersion: llm-d.ai/v1alpha1, kind: EndpointPickerConfig\n`,
     err: '',
   });
 });
 
-test('errors: status 1, every one with its place, no configuration', () => {
+test('errors: status 1, every one with its place, no configuration', async () => {
   const path = file(`${VALID}- type: pure-scoer\n- {type: shape-filter, parameters: {mod: 1}}\n`);
-  const { status, out } = run([path]);
+  const { status, out } = await run([path]);
   expect(status).toBe(1);
   expect(out.split('\n')).toEqual([
     `${path}:5:9: error [unknown-type] unknown plugin type 'pure-scoer'; did you mean 'pure-scorer'?`,
@@ -63,45 +65,45 @@ test('errors: status 1, every one with its place, no configuration', () => {
   ]);
 });
 
-test('a plugin that cannot be constructed is an error', () => {
-  expect(run([file(`${VALID}- {type: shape-filter, parameters: {url: fail}}\n`)])).toMatchObject({
+test('a plugin that cannot be constructed is an error', async () => {
+  expect(await run([file(`${VALID}- {type: shape-filter, parameters: {url: fail}}\n`)])).toMatchObject({
     status: 1,
   });
 });
 
-test('experimental plugins need the flag', () => {
+test('experimental plugins need the flag', async () => {
   const path = file(`${VALID}- type: alpha-scorer\n`);
-  expect(run([path]).status).toBe(1);
-  expect(run([path, '--allow-experimental-plugins']).status).toBe(0);
-  expect(run([path, '--allow-experimental-plugins=false']).status).toBe(1);
+  expect((await run([path])).status).toBe(1);
+  expect((await run([path, '--allow-experimental-plugins'])).status).toBe(0);
+  expect((await run([path, '--allow-experimental-plugins=false'])).status).toBe(1);
 });
 
-test('colours only on a terminal', () => {
+test('colours only on a terminal', async () => {
   const path = file('plugins: [{type: nope}]');
-  expect(run([path]).out).not.toContain('\u001B');
-  expect(run([path], true).out).toContain('\u001B[31m');
+  expect((await run([path])).out).not.toContain('\u001B');
+  expect((await run([path], true)).out).toContain('\u001B[31m');
 });
 
-test('passwords in URLs are not shown', () => {
+test('passwords in URLs are not shown', async () => {
   const path = file(`${VALID}- {type: shape-filter, parameters: {url: "redis://user:secret@host:6379/0"}}\n`);
-  expect(run([path]).out).toContain('url: redis://***@host:6379/0');
+  expect((await run([path])).out).toContain('url: redis://***@host:6379/0');
 });
 
 test.each([
   { name: 'no file', argv: [], want: 'want a file' },
   { name: 'two files', argv: ['a', 'b'], want: 'got the files a and b, want one' },
-  { name: 'an unknown flag', argv: ['--x', 'a'], want: 'unknown flag --x' },
+  { name: 'an unknown flag', argv: ['--x', 'a'], want: 'unknown option' },
   {
     name: 'a file that is not there',
     argv: ['/nowhere/at/all.yaml'],
     want: 'cannot read /nowhere/at/all.yaml',
   },
-])('usage: $name is status 2', ({ argv, want }) => {
-  const { status, out, err } = run(argv);
+])('usage: $name is status 2', async ({ argv, want }) => {
+  const { status, out, err } = await run(argv);
   expect({ status, out }).toEqual({ status: 2, out: '' });
   expect(err).toContain(want);
 });
 
-test('--help explains and is status 0', () => {
-  expect(run(['--help'])).toMatchObject({ status: 0, err: '' });
+test('--help explains and is status 0', async () => {
+  expect(await run(['--help'])).toMatchObject({ status: 0, err: '' });
 });

@@ -1,17 +1,38 @@
 import { readFileSync } from 'node:fs';
 import { buildPipeline } from '../config/build.ts';
 import { effectiveConfiguration } from '../config/effective.ts';
-import { loadConfiguration } from '../config/load.ts';
 import { type Problem, problemText } from '../config/problems.ts';
-import type { Instruments } from '../framework/instruments.ts';
-import type { Log } from '../framework/log.ts';
 import type { AnyPluginDefinition } from '../framework/plugin.ts';
+import { context } from '../own-plugins/values.ts';
 import { CATALOGUE } from '../plugins/catalogue.ts';
-import type { Clock } from '../util/clock.ts';
 import type { CommandIo } from '../util/command-io.ts';
-import { SeededRng } from '../util/rng.ts';
+import { describeOptions, type OptionTable, parseOptions, UsageError } from '../util/command-options.ts';
+import { loadConfig } from './load-config.ts';
+import { runContract } from './run-contract.ts';
 
-const USAGE = `epp validate FILE [--allow-experimental-plugins] [--quiet]
+const OPTIONS = {
+  'allow-experimental-plugins': {
+    type: 'boolean',
+    default: false,
+    doc: 'Allow plugins whose stability is alpha.',
+  },
+  quiet: { type: 'boolean', default: false, doc: 'Problems only.' },
+  'run-contract': {
+    type: 'boolean',
+    default: false,
+    doc: 'Try every plugin that comes from a module against the contracts of its kinds; status 1 when it breaks one.',
+  },
+  seed: { type: 'integer', default: 1, doc: 'The contract is tried with other endpoints and requests.' },
+  runs: {
+    type: 'integer',
+    default: 100,
+    min: 1,
+    max: 100_000,
+    doc: 'Situations for each property of a contract.',
+  },
+} as const satisfies OptionTable;
+
+const USAGE = `Usage: epp validate FILE [options]
 
 Checks a configuration as the start of the picker does, and prints every problem as
 
@@ -20,9 +41,7 @@ Checks a configuration as the start of the picker does, and prints every problem
 and then the configuration that would be in effect, with everything that was added to it marked.
 FILE may be - for standard input. Exit status: 0 valid (perhaps with warnings), 1 errors, 2 usage.
 
-  --allow-experimental-plugins   allow plugins whose stability is alpha
-  --quiet                        problems only
-`;
+${describeOptions(OPTIONS)}`;
 
 const RED = '\u001B[31m';
 const YELLOW = '\u001B[33m';
@@ -33,14 +52,17 @@ interface Request {
   readonly file: string;
   readonly allowExperimental: boolean;
   readonly isQuiet: boolean;
+  readonly runsContract: boolean;
+  readonly seed: number;
+  readonly runs: number;
 }
 
 /** `epp validate FILE`; returns the exit status. `catalogue` is the built-in one except in tests. */
-export function validateCommand(
+export async function validateCommand(
   argv: readonly string[],
-  io: Pick<CommandIo, 'out' | 'err' | 'isTerminal'>,
+  io: Pick<CommandIo, 'out' | 'err' | 'isTerminal' | 'clock'>,
   catalogue: readonly AnyPluginDefinition[] = CATALOGUE,
-): number {
+): Promise<number> {
   if (argv.includes('--help') || argv.includes('-h')) {
     io.out(USAGE);
     return 0;
@@ -59,39 +81,50 @@ export function validateCommand(
     );
     return 2;
   }
-  const loaded = loadConfiguration(text, { catalogue, allowExperimental: request.allowExperimental });
+  const isFile = request.file !== '-';
+  const loaded = await loadConfig(
+    { text, file: isFile ? request.file : '' },
+    { catalogue, allowExperimental: request.allowExperimental },
+  );
   const built =
     loaded.document === undefined
       ? undefined
-      : buildPipeline(loaded.document, (name, type) => ({ ...INERT_CONTEXT, name, type }));
+      : buildPipeline(loaded.document, (name, type) => context({ name, type }));
   const problems = [...loaded.problems, ...(built?.problems ?? [])];
   for (const problem of problems) io.out(`${line(request.file, problem, io.isTerminal)}\n`);
   if (loaded.document === undefined || built?.pipeline === undefined) return 1;
   if (!request.isQuiet) io.out(effectiveConfiguration(loaded.document));
-  return 0;
+  if (!request.runsContract) return 0;
+  const { seed, runs } = request;
+  const report = await runContract({ config: loaded.document, clock: io.clock, seed, runs });
+  io.out(report.text);
+  return report.isKept ? 0 : 1;
 }
 
 /** The request, or what is wrong with the arguments. */
 function requestOf(argv: readonly string[]): Request | string {
-  let file = '';
-  let allowExperimental = false;
-  let isQuiet = false;
-  for (const argument of argv) {
-    if (argument === '--allow-experimental-plugins' || argument === '--allow-experimental-plugins=true') {
-      allowExperimental = true;
-    } else if (argument === '--allow-experimental-plugins=false') {
-      allowExperimental = false;
-    } else if (argument === '--quiet') {
-      isQuiet = true;
-    } else if (argument.startsWith('-') && argument !== '-') {
-      return `unknown flag ${argument}`;
-    } else if (file !== '') {
-      return `got the files ${file} and ${argument}, want one`;
-    } else {
-      file = argument;
-    }
+  const files: string[] = [];
+  const flags: string[] = [];
+  for (const [i, argument] of argv.entries()) {
+    const isValue = /^--(?:seed|runs)$/.test(argv[i - 1] ?? '');
+    if (isValue || (argument.startsWith('-') && argument !== '-')) flags.push(argument);
+    else files.push(argument);
   }
-  return file === '' ? 'want a file' : { file, allowExperimental, isQuiet };
+  const [file, other] = files;
+  try {
+    const options = parseOptions(OPTIONS, flags);
+    if (file === undefined) return 'want a file';
+    if (other !== undefined) return `got the files ${file} and ${other}, want one`;
+    const {
+      allowExperimentalPlugins: allowExperimental,
+      quiet: isQuiet,
+      runContract: runsContract,
+    } = options;
+    return { file, allowExperimental, isQuiet, runsContract, seed: options.seed, runs: options.runs };
+  } catch (error) {
+    if (error instanceof UsageError) return error.message;
+    throw error;
+  }
 }
 
 function line(file: string, problem: Problem, isTerminal: boolean): string {
@@ -99,35 +132,3 @@ function line(file: string, problem: Problem, isTerminal: boolean): string {
   if (!isTerminal) return text;
   return `${problem.severity === 'error' ? RED : YELLOW}${text}${RESET}`;
 }
-
-const nothing = (): void => {};
-
-/** Time stands still: a plugin that is only constructed must not begin to work. */
-const STOPPED_CLOCK: Clock = { nowMs: () => 0, wallMs: () => 0, after: () => nothing, every: () => nothing };
-
-const SILENT_LOG: Log = {
-  error: nothing,
-  warn: nothing,
-  info: nothing,
-  debug: nothing,
-  trace: nothing,
-  isLevelEnabled: () => false,
-};
-
-const UNREAD_INSTRUMENTS: Instruments = {
-  counter: () => ({ value: 0 }),
-  histogram: () => ({ observe: nothing }),
-  gauge: () => nothing,
-};
-
-/** Enough to construct a plugin and see whether it accepts its parameters. */
-const INERT_CONTEXT = {
-  clock: STOPPED_CLOCK,
-  rng: new SeededRng(1),
-  log: SILENT_LOG,
-  instruments: UNREAD_INSTRUMENTS,
-  endpoints: () => [],
-  pools: 1,
-  signal: AbortSignal.abort(),
-  environment: {},
-};
