@@ -33,7 +33,7 @@ function parserOf(...protocols: Parser['protocols']): Parser {
   return { pathSuffixes: [], protocols, errorShape: 'openai', ...reading };
 }
 
-test('a pool is served when every parser understands what its model servers speak', async () => {
+test('a pool is served when some parser understands what its model servers speak', async () => {
   await using api = await KubeApiServer.start([POOL, OBJECTIVE, REWRITE, POD_RESOURCE]);
   await using kubeconfig = await writeKubeconfig(api);
   const { options } = parseFlags(['--pool-name=pool', '--metrics-endpoint-auth=false'], {});
@@ -79,12 +79,18 @@ test('a pool is served when every parser understands what its model servers spea
   await control.discover(plan, sinks, stop.signal);
   expect(health(http)).toEqual({ isLive: true, isProtocolSupported: false, leadership: 'off' });
   const supported = (...parsers: readonly Parser[]) => health(...parsers).isProtocolSupported;
-  expect([supported(grpc), supported(any), supported(both), supported(grpc, any, both)]).toEqual(
+  expect([supported(grpc), supported(any), supported(both), supported(http, grpc)]).toEqual(
     Array(4).fill(true),
   );
-  expect(supported(both, http)).toBe(false);
+  const complaints = () => log.lines.filter(({ level }) => level === 'error').map(({ fields }) => fields);
+  expect([supported(http), supported(http)]).toEqual([false, false]);
+  expect(complaints()).toEqual([
+    { pool: plan.label, appProtocol: 'kubernetes.io/h2c', parsers: ['p'] },
+    { pool: plan.label, appProtocol: 'kubernetes.io/h2c', parsers: ['p'] },
+  ]);
   put({}); // http by default
   await expect.poll(() => supported(http), { timeout: 5000, interval: 10 }).toBe(true);
   expect(supported(grpc)).toBe(false);
+  expect(complaints().at(-1)).toMatchObject({ appProtocol: 'http' });
   stop.abort();
 });

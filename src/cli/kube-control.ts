@@ -2,11 +2,13 @@ import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
 import type { HealthInputs } from '../extproc/health.ts';
 import type { PoolWriter } from '../framework/discovery.ts';
+import type { ObjectKind } from '../framework/hooks.ts';
 import type { Instruments } from '../framework/instruments.ts';
 import type { RewriteSink } from '../framework/model-rewrites.ts';
 import type { Pipeline } from '../framework/pipeline.ts';
 import { type KubeClient, loadKubeApi } from '../kube/client.ts';
 import { LeaderElection, leaseName } from '../kube/lease.ts';
+import { ObjectFeed } from '../kube/object-feed.ts';
 import { selectorPool } from '../kube/pool-spec.ts';
 import { type PoolSource, PoolWatcher } from '../kube/pool-watcher.ts';
 import { type AccessAnswer, type AccessQuestion, AccessReview } from '../kube/review.ts';
@@ -53,7 +55,11 @@ export class KubeControl implements AsyncDisposable {
   readonly #review: AccessReview | undefined;
   /** Of many pools, by namespace. */
   readonly #watches = new Map<string, SharedWatches>();
+  /** Protocols that no parser understands, by pool, where that was logged. */
+  readonly #reported = new Map<PoolPlan, string>();
   readonly #watchers = new Map<PoolPlan, PoolWatcher>();
+  /** By namespace and kind. */
+  readonly #feeds = new Map<string, ObjectFeed>();
   #election: LeaderElection | undefined = undefined;
 
   private constructor(inputs: KubeInputs, api: KubeClient) {
@@ -105,6 +111,15 @@ export class KubeControl implements AsyncDisposable {
     await Promise.race([started, sleep(clock, START_WAIT_MS, signal)]);
   }
 
+  /** Tells plugins of a pool of the objects that they follow, until `signal` aborts; never rejects. */
+  async observe(plan: PoolPlan, observers: Pipeline['objectObservers'], signal: AbortSignal): Promise<void> {
+    await this.#mayDiscover(signal);
+    for (const observer of observers) {
+      const { observedKind } = observer.plugin;
+      if (observedKind !== undefined) this.#feedOf(plan.namespace, observedKind).follow(observer, signal);
+    }
+  }
+
   /**
    * Takes part in the election until `signal` aborts. Resolves with false when leadership was lost, at once with true
    * when there is no election.
@@ -126,7 +141,8 @@ export class KubeControl implements AsyncDisposable {
   }
 
   /**
-   * As of now, but for the plugins. Of many pools those count that work: one that is gone, cannot be followed, or speaks
+   * As of now, but for the plugins. One parser that understands a pool's protocol is enough: others may be there for other
+   * pools, or for paths that nobody asks for. Of many pools those count that work: one that is gone, cannot be followed, or speaks
    * what no parser of it understands keeps no request of another from being served.
    */
   health(running: readonly ReadablePool[]): Omit<HealthInputs, 'arePluginsReady'> {
@@ -151,9 +167,21 @@ export class KubeControl implements AsyncDisposable {
   #isUnderstood({ plan, runtime }: ReadablePool): boolean {
     const protocol = this.#watchers.get(plan)?.appProtocol;
     if (protocol === undefined) return true;
-    return runtime.pipeline.parsers.every(
+    const { parsers } = runtime.pipeline;
+    const isUnderstood = parsers.some(
       ({ plugin: { protocols } }) => protocols.length === 0 || protocols.includes(protocol),
     );
+    if (isUnderstood) this.#reported.delete(plan);
+    else if (this.#reported.get(plan) !== protocol) {
+      this.#reported.set(plan, protocol);
+      this.#inputs.log
+        .component(COMPONENT)
+        .error(
+          { pool: plan.label, appProtocol: protocol, parsers: parsers.map(({ name }) => name) },
+          'no parser understands what the model servers of the pool speak; it is not ready',
+        );
+    }
+    return isUnderstood;
   }
 
   #source(name: string): PoolSource {
@@ -181,6 +209,17 @@ export class KubeControl implements AsyncDisposable {
       this.#watches.set(namespace, watches);
     }
     return watches;
+  }
+
+  #feedOf(namespace: string, kind: ObjectKind): ObjectFeed {
+    const key = [namespace, kind.group, kind.version, kind.kind].join('/');
+    let feed = this.#feeds.get(key);
+    if (feed === undefined) {
+      const log = this.#inputs.log.component(COMPONENT);
+      feed = new ObjectFeed({ ...this.#services(), namespace, log }, kind);
+      this.#feeds.set(key, feed);
+    }
+    return feed;
   }
 
   /** Resolves at once, or, where only the leader is to know the pool, when this replica leads. */
