@@ -29,6 +29,10 @@ const anthropic = parser('anthropic-parser', ['messages', 'messages/count_tokens
 const vllm = parser('vllmhttp-parser', ['inference/v1/generate']);
 const sglang = parser('sglanghttp-parser', ['generate']);
 const vertex = parser('vertexai-parser', ['PredictionService/ChatCompletions']);
+const engine = parser('vllmgrpc-parser', [
+  'vllm.grpc.engine.VllmEngine/Generate',
+  'vllm.grpc.engine.VllmEngine/Embed',
+]);
 const fallback = parser('passthrough-parser', []);
 
 test.each([
@@ -59,6 +63,11 @@ test.each([
   { path: '/inference/v1/generate', want: 'vllmhttp-parser' },
   { path: '/generate', want: 'sglanghttp-parser' },
   { path: '/google.cloud.aiplatform.v1beta1.PredictionService/ChatCompletions', want: 'vertexai-parser' },
+  { path: '/a/b/generate', want: 'sglanghttp-parser' },
+  { path: '/vllm.grpc.engine.VllmEngine/Generate', want: 'vllmgrpc-parser' },
+  { path: '/vllm.grpc.engine.VllmEngine/Embed', want: 'vllmgrpc-parser' },
+  { path: '/vllm.grpc.engine.VllmEngine/Abort', want: 'passthrough-parser' },
+  { path: '/my.PredictionService/Predict', want: 'passthrough-parser' },
   { path: '/x/mycompletions', want: 'passthrough-parser' },
   { path: '/regenerate', want: 'passthrough-parser' },
   { path: '/v1/completions/other', want: 'passthrough-parser' },
@@ -66,7 +75,7 @@ test.each([
   { path: '', want: 'passthrough-parser' },
 ])('resolve: $path → $want', ({ path, want }) => {
   const registry = new ParserRegistry(
-    [sglang, openai, anthropic, vllm, vertex, fallback],
+    [sglang, openai, anthropic, vllm, vertex, engine, fallback],
     new RecordingLog(),
   );
   expect(registry.resolve(path)?.type).toBe(want);

@@ -1,5 +1,7 @@
-import { globSync, readFileSync } from 'node:fs';
-import { basename } from 'node:path';
+import { globSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { basename, join } from 'node:path';
+import { rootCertificates } from 'node:tls';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { buildPipeline } from '../../src/config/build.ts';
@@ -8,6 +10,7 @@ import { loadConfiguration } from '../../src/config/load.ts';
 import { problemText } from '../../src/config/problems.ts';
 import type { EndpointDiscovery } from '../../src/framework/discovery.ts';
 import { CATALOGUE } from '../../src/plugins/catalogue.ts';
+import { ParserRegistry } from '../../src/request/path.ts';
 import { context } from '../support/builders.ts';
 
 const HEAD = 'apiVersion: llm-d.ai/v1alpha1\nkind: EndpointPickerConfig\n';
@@ -139,6 +142,86 @@ test('the example of an endpoints file is one', async () => {
     new AbortController().signal,
   );
   expect(found).toEqual(['inference/vllm-0 10.0.0.1:8000', 'inference/vllm-1 10.0.0.2:8000']);
+});
+
+/** `other-engines` of config.md, 9.8, with a certificate that is there. */
+function otherEngines(caCertPath: string): string {
+  return `${HEAD}plugins:
+- type: metrics-data-source
+  parameters: {scheme: https, port: 8443, insecureSkipVerify: false, caCertPath: '${caCertPath}', interval: 200ms}
+- type: core-metrics-extractor
+  parameters:
+    defaultEngine: sglang
+    engineConfigs:
+    - name: my-engine
+      queuedRequestsSpec: 'my_queue{stage="wait"}'
+      kvUsageSpec: my_kv_ratio
+      customMetrics:
+      - {attributeKey: gpu_temp, metricSpec: my_gpu_temp}
+- type: running-requests-size-scorer
+- type: kv-cache-utilization-scorer
+- type: sglanghttp-parser
+- type: openai-parser
+requestHandler:
+  parsers:
+  - pluginRef: openai-parser
+  - pluginRef: sglanghttp-parser
+  - pluginRef: passthrough-parser
+dataLayer:
+  sources:
+  - pluginRef: metrics-data-source
+    extractors:
+    - pluginRef: core-metrics-extractor
+schedulingProfiles:
+- name: default
+  plugins:
+  - pluginRef: running-requests-size-scorer
+  - pluginRef: kv-cache-utilization-scorer
+`;
+}
+
+test('other engines: loads, and reads what SGLang is asked', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'epp-test-engines-'));
+  try {
+    const caCertPath = join(folder, 'ca.pem');
+    writeFileSync(caCertPath, rootCertificates[0] ?? '');
+    const text = otherEngines(caCertPath);
+    expect(picture(text)).toEqual({
+      ...USUAL,
+      profiles: profile({ 'running-requests-size-scorer': 1, 'kv-cache-utilization-scorer': 1 }),
+      parsers: ['openai-parser', 'sglanghttp-parser', 'passthrough-parser'],
+    });
+    const { document } = load(text);
+    const pipeline = document && buildPipeline(document, (name) => context(name)).pipeline;
+    const registry = new ParserRegistry(pipeline?.parsers ?? [], context().log);
+    const body = Buffer.from('{"input_ids":[1,2,3],"stream":true,"sampling_params":{"max_new_tokens":8}}');
+    expect(registry.resolve('/generate')?.plugin.parse(body, '/generate')).toMatchObject({
+      api: 'generate',
+      tokenIds: [Uint32Array.of(1, 2, 3)],
+      isStreaming: true,
+      maxOutputTokens: 8,
+    });
+    expect(registry.resolve('/v1/chat/completions')?.type).toBe('openai-parser');
+    expect(registry.resolve('/v1/models')?.type).toBe('passthrough-parser');
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+});
+
+test('parsers: a type without a plugins entry is one, a second of a type and those behind the fallback are left out', () => {
+  const refs = ['vllmgrpc-parser', 'more', 'vertexai-parser', 'passthrough-parser', 'anthropic-parser'];
+  const { document, problems } = load(
+    `${HEAD}plugins: [{type: queue-scorer}, {type: vllmgrpc-parser, name: more}]\nrequestHandler: {parsers: [${refs.map((ref) => `{pluginRef: ${ref}}`).join(', ')}]}\n`,
+  );
+  expect(problems.map(({ code, severity }) => [severity, code])).toEqual([['warning', 'repeated-reference']]);
+  if (document === undefined) throw new Error('not loaded');
+  const { pipeline, problems: faults } = buildPipeline(document, (name) => context(name));
+  expect(pipeline?.parsers.map(({ name }) => name)).toEqual([
+    'vllmgrpc-parser',
+    'vertexai-parser',
+    'passthrough-parser',
+  ]);
+  expect(faults.map(({ severity }) => severity)).toEqual(['warning']);
 });
 
 test('no configuration is the default one', () => {
