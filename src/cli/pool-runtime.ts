@@ -152,6 +152,28 @@ export class PoolRuntime implements AsyncDisposable {
     await this.#data.firstRound(FIRST_ROUND_MS);
   }
 
+  /** Every plugin that can say so says it is ready. */
+  get arePluginsReady(): boolean {
+    return this.pipeline.readinessChecks.every(({ plugin }) => {
+      try {
+        return plugin.isReady();
+      } catch {
+        return false; // as its contract says; health logs that plugins are not ready
+      }
+    });
+  }
+
+  /** Tells plugins that follow objects of Kubernetes that there are none here. */
+  followNoObjects(): void {
+    for (const { name, plugin } of this.pipeline.objectObservers) {
+      try {
+        if (plugin.observedKind !== undefined) plugin.objectsSettled?.(false);
+      } catch (error) {
+        this.#inputs.log.component(name).error({ err: error }, 'plugin cannot do without Kubernetes');
+      }
+    }
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     this.#lifetime.abort();
     await this.#data.close();

@@ -94,6 +94,11 @@ export class PoolSet implements AsyncDisposable {
     return new PoolSet(inputs, running, metrics);
   }
 
+  /** Some pool can work as far as its plugins know: of many pools, one that waits keeps no other from working. */
+  get arePluginsReady(): boolean {
+    return this.running.some(({ runtime }) => runtime.arePluginsReady);
+  }
+
   /** Plugins of all pools, under names that differ. */
   get plugins(): readonly Named<object>[] {
     return this.running.flatMap(({ plan, runtime }) => {

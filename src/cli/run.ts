@@ -53,7 +53,7 @@ export class Picker {
       responseStage: pools.responseStage,
       options: exchangeOptions(options, plans.length),
       createTransport: createTransport(options.transport, clock, log.component('transport')),
-      health: () => ({ ...this.#health(), arePluginsReady: true }),
+      health: () => ({ ...this.#health(), arePluginsReady: pools.arePluginsReady }),
     });
     this.admin = new AdminServer({
       ...adminOptions(options),
@@ -140,8 +140,15 @@ export class Picker {
     const { kube } = this.#inputs;
     const { store, rewriter } = runtime;
     const { discovery } = runtime.pipeline;
-    if (plan.endpoints.length > 0) store.replaceAll(await resolveEndpoints(plan.endpoints));
-    else if (discovery !== undefined) await discovery.plugin.start(store, signal);
-    else await kube?.discover(plan, { writer: store, rewrites: rewriter }, signal);
+    if (plan.endpoints.length > 0) {
+      runtime.followNoObjects();
+      store.replaceAll(await resolveEndpoints(plan.endpoints));
+    } else if (discovery !== undefined) {
+      runtime.followNoObjects();
+      await discovery.plugin.start(store, signal);
+    } else if (kube !== undefined) {
+      void kube.observe(plan, runtime.pipeline.objectObservers, signal);
+      await kube.discover(plan, { writer: store, rewrites: rewriter }, signal);
+    }
   }
 }

@@ -1,3 +1,4 @@
+import type { ObjectKind } from '../framework/hooks.ts';
 import type { KubeObject, ObjectList, Resource, Selection } from './objects.ts';
 
 /** Why a call failed without a status, as `reason` of `KubeError`. */
@@ -45,6 +46,13 @@ export interface WatchEvent {
   readonly object: KubeObject;
 }
 
+/** How the server has a kind. */
+export interface ServedKind {
+  readonly resource: Resource;
+  /** Its objects are in namespaces. */
+  readonly isNamespaced: boolean;
+}
+
 /**
  * What this product needs of the API server. Every call ends within a time of its own, or when `signal` aborts, and
  * fails with `KubeError` that names the resource, what was got and what was wanted.
@@ -86,4 +94,6 @@ export interface KubeApi {
   ): Promise<KubeObject>;
   /** Whether the server has the resource; rejects when it cannot say. */
   serves(resource: Resource, signal: AbortSignal): Promise<boolean>;
+  /** How the server has a kind; undefined when it has none of it; rejects when it cannot say. */
+  find(kind: ObjectKind, signal: AbortSignal): Promise<ServedKind | undefined>;
 }

@@ -1,8 +1,9 @@
 import type { Dispatcher } from 'undici';
+import type { ObjectKind } from '../framework/hooks.ts';
 import type { Clock } from '../util/clock.ts';
 import { type AccessOptions, findAccess } from './access.ts';
 import { failure, invalid, parseJson, readObject, refuseFailure } from './answers.ts';
-import { type KubeApi, KubeError, statusOf, type WatchEvent } from './api.ts';
+import { type KubeApi, KubeError, type ServedKind, statusOf, type WatchEvent } from './api.ts';
 import { Connection, type KubeRequest } from './connection.ts';
 import { Deadline } from './deadline.ts';
 import {
@@ -139,15 +140,37 @@ class HttpClient implements KubeClient {
   }
 
   async serves(resource: Resource, signal: AbortSignal): Promise<boolean> {
-    const call = describeCall('discovery', resource, '');
+    const resources = await this.#resources(resource, resource.plural, signal);
+    return resources.some((each) => isRecord(each) && each['name'] === resource.plural);
+  }
+
+  async find(kind: ObjectKind, signal: AbortSignal): Promise<ServedKind | undefined> {
+    const { group, version } = kind;
+    for (const each of await this.#resources({ group, version }, kind.kind, signal)) {
+      if (!isRecord(each) || each['kind'] !== kind.kind) continue;
+      const { name: plural, namespaced } = each;
+      // `pods/status` and the like are parts of objects
+      if (typeof plural !== 'string' || plural.includes('/')) continue;
+      return { resource: { group, version, plural }, isNamespaced: namespaced === true };
+    }
+    return undefined;
+  }
+
+  /** What discovery shows of a group and version; nothing when the server has none of it. */
+  async #resources(
+    place: { readonly group: string; readonly version: string },
+    what: string,
+    signal: AbortSignal,
+  ): Promise<readonly unknown[]> {
+    const call = describeCall('discovery', { ...place, plural: what }, '');
     const limits = { timeMs: OBJECT_LIMIT_MS, bytes: MAX_OBJECT_BYTES };
     try {
-      const request: KubeRequest = { method: 'GET', path: groupPath(resource) };
+      const request: KubeRequest = { method: 'GET', path: groupPath(place) };
       const { resources } = await this.#exchange(call, request, limits, signal);
       if (!Array.isArray(resources)) throw invalid(call, 'an object without resources', 'an APIResourceList');
-      return resources.some((each) => isRecord(each) && each['name'] === resource.plural);
+      return resources;
     } catch (error) {
-      if (statusOf(error) === 404) return false;
+      if (statusOf(error) === 404) return [];
       throw error;
     }
   }

@@ -1,7 +1,7 @@
 import type { Resource, Selection } from './objects.ts';
 
 /** Path of a resource's group and version, which is also where discovery of them is. */
-export function groupPath({ group, version }: Resource): string {
+export function groupPath({ group, version }: Pick<Resource, 'group' | 'version'>): string {
   return group === '' ? `/api/${version}` : `/apis/${group}/${version}`;
 }
 

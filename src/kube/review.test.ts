@@ -33,6 +33,7 @@ class ReviewServer {
       get: unused,
       replace: unused,
       serves: unused,
+      find: unused,
     };
   }
 

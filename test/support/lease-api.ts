@@ -61,6 +61,7 @@ export class LeaseServer {
       list: unused,
       watch: unused,
       serves: unused,
+      find: unused,
     };
   }
 

@@ -1,4 +1,5 @@
-import { type KubeApi, KubeError, type WatchEvent } from '../../src/kube/api.ts';
+import type { ObjectKind } from '../../src/framework/hooks.ts';
+import { type KubeApi, KubeError, type ServedKind, type WatchEvent } from '../../src/kube/api.ts';
 import type { KubeObject, ObjectList, Resource, Selection } from '../../src/kube/objects.ts';
 import { collectionOf, KubeStore, type StoredEvent, toldEvent } from './kube-store.ts';
 
@@ -15,6 +16,8 @@ export class MemoryKubeApi implements KubeApi {
   /** Calls so far, as `list inferencepools`. */
   readonly calls: string[] = [];
   readonly #served = new Set<string>();
+  /** By `group/version/kind`. */
+  readonly #kinds = new Map<string, ServedKind>();
   readonly #faults = new Map<string, KubeError>();
   #discoveryFault: KubeError | undefined = undefined;
   readonly #watches = new Set<OpenWatch>();
@@ -34,6 +37,12 @@ export class MemoryKubeApi implements KubeApi {
 
   serve(resource: Resource): void {
     this.#served.add(collectionOf(resource));
+  }
+
+  /** The resource's objects are of `kind`. */
+  serveKind({ kind, isNamespaced }: { kind: string; isNamespaced: boolean }, resource: Resource): void {
+    this.serve(resource);
+    this.#kinds.set(`${resource.group}/${resource.version}/${kind}`, { resource, isNamespaced });
   }
 
   put(resource: Resource, ...objects: readonly KubeObject[]): void {
@@ -153,6 +162,13 @@ export class MemoryKubeApi implements KubeApi {
     const fault = this.#discoveryFault ?? this.#faults.get('');
     if (fault !== undefined) throw fault;
     return this.#served.has(collectionOf(resource));
+  }
+
+  async find({ group, version, kind }: ObjectKind, signal: AbortSignal): Promise<ServedKind | undefined> {
+    this.#record('find', { group, version, plural: kind }, signal);
+    const fault = this.#discoveryFault ?? this.#faults.get('');
+    if (fault !== undefined) throw fault;
+    return this.#kinds.get(`${group}/${version}/${kind}`);
   }
 
   /** Throws what the call is to fail with. */
