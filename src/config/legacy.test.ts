@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import { TEST_CATALOGUE } from '../../test/support/catalogue.ts';
+import { CATALOGUE } from '../plugins/catalogue.ts';
 import { loadConfiguration } from './load.ts';
 import { problemText } from './problems.ts';
 
@@ -90,6 +91,18 @@ test('deprecated parameters warn once', () => {
     ).problems.map(problemText),
   ).toEqual([
     '3:90: warning [deprecated-form] blockSize of approx-prefix-cache-producer is deprecated; write blockSizeTokens',
+  ]);
+});
+
+test('parameters of the multicluster producer are deprecated like those of the other one', () => {
+  const { problems } = loadConfiguration(
+    'apiVersion: llm-d.ai/v1alpha1\nkind: EndpointPickerConfig\nplugins: [{type: prefix-cache-scorer}, {type: multicluster-approx-prefix-cache-producer, parameters: {blockSize: 128, maxPrefixTokensToMatch: 0, maxPrefixBlocksToMatch: 9}}]',
+    { catalogue: CATALOGUE, allowExperimental: true },
+  );
+  const deprecated = problems.filter(({ code }) => code === 'deprecated-form').map(({ message }) => message);
+  expect(deprecated).toEqual([
+    'blockSize of multicluster-approx-prefix-cache-producer is deprecated; write blockSizeTokens',
+    'maxPrefixBlocksToMatch of multicluster-approx-prefix-cache-producer is deprecated; write maxPrefixTokensToMatch',
   ]);
 });
 

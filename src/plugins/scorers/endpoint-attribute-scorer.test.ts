@@ -43,6 +43,12 @@ test.each([
   { id: 'A8', raw: parameters('lower', fixed), values: [15, -5], want: [0, 1] },
   { id: 'A9', raw: parameters('higher', fixed), values: [10, undefined], want: [1, 0] },
   { id: 'W33', raw: parameters('lower', fixed), values: [7, 15, -5], want: [0.3, 0, 1] },
+  {
+    id: 'a fixed range from 0',
+    raw: parameters('higher', { fixedRange: { max: 10 } }),
+    values: [5, 20],
+    want: [0.5, 1],
+  },
   { id: 'one that has it', raw: parameters('lower'), values: [3, undefined], want: [1, 0] },
   { id: 'what is no number', raw: parameters('higher'), values: ['9', Number.NaN, 1, 2], want: [0, 0, 0, 1] },
   { id: 'no candidate', raw: parameters('lower'), values: [], want: [] },
