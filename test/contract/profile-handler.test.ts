@@ -10,7 +10,7 @@ import { ofKind } from './parameters.ts';
 /** A fresh handler without parameters, whose deciders answer with `decide`. */
 function handlerOf(d: AnyPluginDefinition, decide: Decider['decide']): ProfileHandler {
   const params: unknown = d.params.parse({});
-  const named = (d.references?.(params) ?? []).map(({ name }) => [name, { decide }]);
+  const named = (d.references?.(params) ?? []).map(({ name }) => [name, { decide }] as const);
   return d.create(params, context(d.type, [], Object.fromEntries(named))) as ProfileHandler; // its kind
 }
 

@@ -24,12 +24,12 @@ test('single-profile-handler: its profile is primary, whatever its name', () => 
 
 test.each([
   {
-    name: 'a failed profile',
+    name: 'D42 a failed profile',
     results: new Map([['p', undefined]]),
     message: "failed to run scheduler profile 'p'",
   },
   {
-    name: 'two profiles',
+    name: 'D42 two profiles',
     results: new Map([
       ['p', result],
       ['q', result],
