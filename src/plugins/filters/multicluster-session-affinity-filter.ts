@@ -1,5 +1,5 @@
 import { definePlugin } from '../../framework/plugin.ts';
-import { createStrategy, sessionDependencies } from '../scorers/session-affinity/create.ts';
+import { createStrategy, sessionDependencies, sessionProfiles } from '../scorers/session-affinity/create.ts';
 import { sessionAffinityParams } from '../scorers/session-affinity/parameters.ts';
 import { SessionAffinityFilter } from './session-affinity/session-filter.ts';
 
@@ -11,5 +11,6 @@ export const multiclusterSessionAffinityFilter = definePlugin({
   summary: 'Keeps only the cluster that served the session before, if it is a candidate.',
   params: sessionAffinityParams,
   dependencies: sessionDependencies,
+  profiles: sessionProfiles,
   create: (params, context) => new SessionAffinityFilter(createStrategy(params, context)),
 });
