@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { INSTANT, startDecode, USER } from '../../test/support/disaggregated.ts';
+import { INSTANT, startDecode, USER } from '../../test/support/decode-server.ts';
 import { freePorts } from '../../test/support/free-port.ts';
 import { send } from '../../test/support/http-client.ts';
 import { startSimulator } from './simulator.ts';

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { INSTANT, json, REQUESTS, startDecode, statsOf, USER } from '../../../test/support/disaggregated.ts';
+import { INSTANT, json, REQUESTS, startDecode, statsOf, USER } from '../../../test/support/decode-server.ts';
 import { eventually } from '../../../test/support/eventually.ts';
 import { HttpExchange, send } from '../../../test/support/http-client.ts';
 import { startUpstream } from '../../../test/support/upstream.ts';
