@@ -66,7 +66,7 @@ function addDefault(key: Key, consumer: PluginEntry, draft: Draft): boolean {
     draft.problems.error(
       'missing-data',
       place,
-      `plugin '${consumer.name}' needs ${key.name}, which no plugin produces${KNOWN_TYPES.has(producer) && !draft.isKnownHere(producer) ? `; '${producer}' is not available in this version` : ''}`,
+      `plugin '${consumer.name}' needs ${key.name}, which no plugin produces${hintFor(key, draft)}`,
       suggest(producer, [...others.map((entry) => entry.name), ...draft.producerTypes()]),
     );
     return false;
@@ -80,6 +80,17 @@ function addDefault(key: Key, consumer: PluginEntry, draft: Draft): boolean {
     );
   }
   return true;
+}
+
+/** What to do about data that nobody produces; '' where nothing is known. */
+function hintFor(key: Key, draft: Draft): string {
+  const { producer } = key;
+  if (producer === '') {
+    const type = draft.typeThatProduces(key);
+    return type === undefined ? '' : `; list a plugin of type '${type}'`;
+  }
+  const isAbsent = KNOWN_TYPES.has(producer) && !draft.isKnownHere(producer);
+  return isAbsent ? `; '${producer}' is not available in this version` : '';
 }
 
 /** The parameter that names the producer, else the plugin. */

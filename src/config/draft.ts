@@ -1,3 +1,4 @@
+import type { AttributeKey } from '../framework/attribute.ts';
 import { ConfigurationError } from '../framework/errors.ts';
 import type { AnyPluginDefinition, DataDependencies, PluginKind } from '../framework/plugin.ts';
 import { KNOWN_TYPES, OLD_TYPES, UNGATED_TYPES } from './known-types.ts';
@@ -95,6 +96,11 @@ export class Draft {
   /** Comes by itself even where its data is optional. */
   isAddedOnDemand(type: string): boolean {
     return this.#types.get(type)?.isAddedOnDemand === true && this.isProducerType(type);
+  }
+
+  /** A type that would write data of no named producer. */
+  typeThatProduces(key: AttributeKey<unknown>): string | undefined {
+    return this.#types.producerOf(key);
   }
 
   /** The catalogue has the type. */

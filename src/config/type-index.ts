@@ -1,3 +1,4 @@
+import type { AttributeKey } from '../framework/attribute.ts';
 import { ConfigurationError } from '../framework/errors.ts';
 import type { AnyPluginDefinition } from '../framework/plugin.ts';
 
@@ -31,5 +32,22 @@ export class TypeIndex {
   /** Types and aliases. */
   names(): Iterable<string> {
     return this.#byType.keys();
+  }
+
+  /** A type that writes `key` when it is listed without parameters. */
+  producerOf(key: AttributeKey<unknown>): string | undefined {
+    for (const [type, definition] of this.#byType) if (produces(definition, key)) return type;
+    return undefined;
+  }
+}
+
+function produces(definition: AnyPluginDefinition, key: AttributeKey<unknown>): boolean {
+  const parsed: { success: boolean; data?: unknown } = definition.params.safeParse({});
+  if (!parsed.success || definition.needs !== undefined) return false;
+  try {
+    return definition.dependencies?.(parsed.data, definition.type).produces?.includes(key) === true;
+  } catch (error) {
+    if (error instanceof ConfigurationError) return false;
+    throw error;
   }
 }
