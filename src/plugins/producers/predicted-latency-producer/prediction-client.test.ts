@@ -122,7 +122,7 @@ test('no more calls at the same time than allowed; the others wait and are answe
 test.each<{ mode: PredictorMode; message: RegExp }>([
   { mode: 'error', message: /HTTP 500, want 200: .*Internal error/ },
   { mode: 'malformed', message: /no JSON/ },
-  { mode: 'few', message: /got 3 of predictions, want 4/ },
+  { mode: 'few', message: /got 3 predictions, want 4/ },
   { mode: 'not-ready', message: /HTTP 503/ },
 ])('a server that is $mode fails every caller of the call', async ({ mode, message }) => {
   await using predictor = await startLatencyPredictor();

@@ -202,16 +202,17 @@ export class PredictionClient {
       return;
     }
     const startMs = this.#clock.nowMs();
+    const url = `${server.url}/predict/bulk/strict`;
     try {
       const answer = await this.#http.call({
         method: 'POST',
-        url: `${server.url}/predict/bulk/strict`,
+        url,
         body: `{"requests":[${entries.map((entry) => entry.rows.join(',')).join(',')}]}`,
         wantStatus: 200,
         timeoutMs: this.#limits.httpTimeoutMs,
         signal: batch.controller.signal,
       });
-      deliver(answer, entries, server.url);
+      deliver(answer, entries, url);
       this.#servers.succeeded(server);
       this.#counters.ok.value += 1;
     } catch (error) {
@@ -252,8 +253,8 @@ function deliver(answer: unknown, entries: readonly Entry[], url: string): void 
   const predictions = member(answer, 'predictions');
   const rows = entries.reduce((sum, entry) => sum + entry.rows.length, 0);
   if (!Array.isArray(predictions) || predictions.length !== rows) {
-    const got = Array.isArray(predictions) ? predictions.length : 'no list';
-    throw new Error(`${url}: got ${got} of predictions, want ${rows}`);
+    const got = Array.isArray(predictions) ? predictions.length : 'no';
+    throw new Error(`${url}: got ${got} predictions, want ${rows}`);
   }
   let at = 0;
   for (const { rows: own, offset, into } of entries) {
