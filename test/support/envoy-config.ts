@@ -38,6 +38,10 @@ export interface EnvoyConfigOptions {
   readonly resetsStreams?: boolean;
   /** HTTP filters that run before ext_proc. */
   readonly filters?: readonly object[];
+  /** Namespaces in which the picker may set metadata. */
+  readonly receivingNamespaces?: readonly string[];
+  /** One line for each exchange that is over. */
+  readonly accessLog?: { readonly path: string; readonly format: string };
   /** With mode STREAMED: body chunks come before the headers are answered. */
   readonly sendsBodyAhead?: boolean;
 }
@@ -68,12 +72,14 @@ interface Member {
 interface Connections {
   http_filters: { name: string; typed_config: ExtProc }[];
   http2_protocol_options?: object;
+  access_log?: object[];
 }
 
 interface ExtProc {
   failure_mode_allow: boolean;
   processing_mode: Record<string, string>;
   send_body_without_waiting_for_header_response?: boolean;
+  metadata_options?: { receiving_namespaces?: object };
 }
 
 interface Cluster {
@@ -108,8 +114,24 @@ export function envoyConfig(options: EnvoyConfigOptions): string {
   mode['request_body_mode'] = options.requestBodyMode ?? mode['request_body_mode'] ?? '';
   mode['response_body_mode'] = options.responseBodyMode ?? mode['response_body_mode'] ?? '';
   if (options.sendsBodyAhead === true) settings.send_body_without_waiting_for_header_response = true;
+  if (options.receivingNamespaces !== undefined) {
+    const receiving_namespaces = { untyped: options.receivingNamespaces };
+    settings.metadata_options = { ...settings.metadata_options, receiving_namespaces };
+  }
+  if (options.accessLog !== undefined) connections.access_log = [accessLog(options.accessLog)];
   for (const cluster of document.static_resources.clusters) edit(cluster, options);
   return stringify(document);
+}
+
+function accessLog({ path, format }: { readonly path: string; readonly format: string }): object {
+  return {
+    name: 'file',
+    typed_config: {
+      '@type': 'type.googleapis.com/envoy.extensions.access_loggers.file.v3.FileAccessLog',
+      path,
+      log_format: { text_format_source: { inline_string: `${format}\n` } },
+    },
+  };
 }
 
 function edit(cluster: Cluster, { picker, endpoints, hasHttp2Upstream }: EnvoyConfigOptions): void {
