@@ -33,6 +33,7 @@ import { vllmgrpcParser } from './parsers/vllmgrpc-parser.ts';
 import { vllmhttpParser } from './parsers/vllmhttp-parser.ts';
 import { maxScorePicker } from './pickers/max-score-picker.ts';
 import { randomPicker } from './pickers/random-picker.ts';
+import { softmaxPicker } from './pickers/softmax-picker.ts';
 import { weightedRandomPicker } from './pickers/weighted-random-picker.ts';
 import { PLANNED } from './planned-types.ts';
 import { disaggHeadersHandler } from './pre-request-hooks/disagg-headers-handler.ts';
@@ -69,11 +70,13 @@ import { multiclusterPrefixCacheScorer } from './scorers/multicluster-prefix-cac
 import { multiclusterQueueScorer } from './scorers/multicluster-queue-scorer.ts';
 import { noHitLruScorer } from './scorers/no-hit-lru-scorer.ts';
 import { prefixCacheScorer } from './scorers/prefix-cache-scorer.ts';
+import { prefixHashScorer } from './scorers/prefix-hash-scorer.ts';
 import { queueScorer } from './scorers/queue-scorer.ts';
 import { runningRequestsSizeScorer } from './scorers/running-requests-size-scorer.ts';
 import { sessionAffinityScorer } from './scorers/session-affinity-scorer.ts';
 import { tokenLoadScorer } from './scorers/token-load-scorer.ts';
 import { topologyAffinityScorer } from './scorers/topology-affinity-scorer.ts';
+import { disaggregatedsetRolloutScreener } from './screeners/disaggregatedset-rollout-screener.ts';
 import { dcgmDataSource } from './sources/dcgm-data-source.ts';
 import { endpointNotificationSource } from './sources/endpoint-notification-source.ts';
 import { k8sNotificationSource } from './sources/k8s-notification-source.ts';
@@ -112,13 +115,19 @@ export const SCORERS: readonly AnyPluginDefinition[] = [
   multiclusterQueueScorer,
   noHitLruScorer,
   prefixCacheScorer,
+  prefixHashScorer,
   queueScorer,
   runningRequestsSizeScorer,
   sessionAffinityScorer,
   tokenLoadScorer,
   topologyAffinityScorer,
 ];
-const PICKERS: readonly AnyPluginDefinition[] = [maxScorePicker, randomPicker, weightedRandomPicker];
+const PICKERS: readonly AnyPluginDefinition[] = [
+  maxScorePicker,
+  randomPicker,
+  softmaxPicker,
+  weightedRandomPicker,
+];
 const PROFILE_HANDLERS: readonly AnyPluginDefinition[] = [
   dataParallelProfileHandler,
   disaggProfileHandler,
@@ -132,6 +141,7 @@ const DECIDERS: readonly AnyPluginDefinition[] = [
   prefixBasedPdDecider,
 ];
 const PRE_REQUEST_HOOKS: readonly AnyPluginDefinition[] = [disaggHeadersHandler];
+const SCREENERS: readonly AnyPluginDefinition[] = [disaggregatedsetRolloutScreener];
 const HEADER_PROCESSORS: readonly AnyPluginDefinition[] = [agentIdentity];
 const ADMITTERS: readonly AnyPluginDefinition[] = [latencySloAdmitter, probabilisticAdmitter];
 const PRODUCERS: readonly AnyPluginDefinition[] = [
@@ -184,6 +194,7 @@ export const CATALOGUE: readonly AnyPluginDefinition[] = [
   ...PROFILE_HANDLERS,
   ...DECIDERS,
   ...PRE_REQUEST_HOOKS,
+  ...SCREENERS,
   ...HEADER_PROCESSORS,
   ...PRODUCERS,
   ...ADMITTERS,

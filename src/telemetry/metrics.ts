@@ -253,6 +253,12 @@ export const METRICS: readonly Metric[] = [
     help: 'Prompt bytes that the picked endpoint already holds, at 4 bytes a token.',
     twin: { name: 'inference_extension_prefix_indexer_hit_bytes', labels: [] },
   }),
+  counter('disaggregatedset_strict_header_no_match_total', [...PLUGIN, 'selector'], {
+    help: 'Requests with a strict header that no endpoint has in its label.',
+  }),
+  gauge('disaggregatedset_revision_gating_share', [...PLUGIN, 'mode', 'revision'], {
+    help: 'Share of the requests without strict header that a revision is given; 0 while it lacks a role.',
+  }),
   gauge('flow_control_stale_endpoints', ['detector'], {
     help: 'Endpoints counted as full because their metrics are missing or stale.',
   }),

@@ -9,6 +9,10 @@ export const REQUIRED: ReadonlyMap<string, object> = new Map([
     'request-attribute-reporter',
     { attributes: [{ key: { name: 'cost' }, expression: 'usage.total_tokens' }] },
   ],
+  [
+    'disaggregatedset-rollout-screener',
+    { scope: { labelSelector: 'a=b' }, revisionGating: { mode: 'disabled' } },
+  ],
   ['by-label', { label: 'llm-d.ai/role', validValues: ['decode'] }],
   ['utilization-filter', { conditions: [{ metric: 'waiting-queue', maxValue: 1000 }] }],
   [
