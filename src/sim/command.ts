@@ -7,6 +7,7 @@ import { startSimulator } from './simulator.ts';
 const HELP = `Usage: epp sim [options]
 
 Starts simulated model servers: OpenAI API, vLLM's /metrics, a prefix cache, batching; no GPU, no weights.
+Any server can prefill, encode and decode for others; --sidecar obeys the routing headers of a picker.
 Serves until it is told to stop. Switches for tests are under /sim/: state, reset, fault.
 
 Options:
