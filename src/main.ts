@@ -2,15 +2,17 @@ import process from 'node:process';
 import { systemClock } from './util/clock.ts';
 import type { CommandIo } from './util/command-io.ts';
 
-const COMMANDS = ['serve', 'demo', 'sim', 'gateway', 'validate'] as const;
+const COMMANDS = ['serve', 'demo', 'sim', 'gateway', 'validate', 'new-plugin'] as const;
 
 const USAGE = `epp: the endpoint picker
 
   epp [serve] [flags]     the picker (epp serve --help lists the flags)
   epp demo                simulated servers, picker and Envoy, round robin against the picker
+  epp demo --compare      four workloads, round robin, the default configuration and LMETRIC, in seconds
   epp sim                 simulated model servers
   epp gateway             a small stand-in for Envoy, for laptops and tests
   epp validate FILE       every problem of a configuration, and what it amounts to
+  epp new-plugin KIND NAME  a plugin of your own, with its test
   epp version
 
 Each command answers --help.
@@ -22,6 +24,8 @@ async function main(argv: readonly string[], io: CommandIo): Promise<number> {
   const rest = argv.slice(1);
   switch (first) {
     case 'demo':
+      if (rest.some((argument) => /^--compare(=(true|1))?$/.test(argument)))
+        return (await import('./cli/compare/command.ts')).compareCommand(rest, io);
       return (await import('./demo/command.ts')).demoCommand(rest, io);
     case 'sim':
       return (await import('./sim/command.ts')).simCommand(rest, io);
@@ -29,6 +33,8 @@ async function main(argv: readonly string[], io: CommandIo): Promise<number> {
       return (await import('./gateway/command.ts')).gatewayCommand(rest, io);
     case 'validate':
       return (await import('./cli/validate.ts')).validateCommand(rest, io);
+    case 'new-plugin':
+      return (await import('./cli/new-plugin.ts')).newPluginCommand(rest, io);
     case 'version':
     case '--version':
       io.out(`${(await import('./cli/version.ts')).VERSION}\n`);

@@ -14,6 +14,7 @@ export {
   endpoint,
   type RequestOptions,
   request,
+  response,
 } from './own-plugins/values.ts';
 
 /** Situations for each property. */

@@ -7,6 +7,7 @@ import type { Instruments } from '../framework/instruments.ts';
 import type { Log } from '../framework/log.ts';
 import type { PluginContext } from '../framework/plugin.ts';
 import { InferenceRequest } from '../framework/request.ts';
+import { InferenceResponse } from '../framework/response.ts';
 import type { Clock } from '../util/clock.ts';
 import { SeededRng } from '../util/rng.ts';
 
@@ -65,6 +66,14 @@ export function request(options: RequestOptions = {}): InferenceRequest {
   built.body = { ...NO_BODY, api: 'chat', model: options.model ?? 'model', ...options.body };
   built.targetModel = built.body.model;
   built.priority = options.priority ?? 0;
+  return built;
+}
+
+/** The answer to a request as it is when its headers are in. */
+export function response(status = 200): InferenceResponse {
+  const built = new InferenceResponse();
+  built.status = status;
+  built.headers = new Headers();
   return built;
 }
 

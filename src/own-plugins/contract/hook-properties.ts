@@ -1,5 +1,4 @@
 import { RejectionError } from '../../framework/errors.ts';
-import { Headers } from '../../framework/headers.ts';
 import type {
   Admitter,
   DataProducer,
@@ -18,8 +17,8 @@ import type {
   ProfileResults,
   SchedulingResult,
 } from '../../framework/profile-handler.ts';
-import { InferenceResponse } from '../../framework/response.ts';
 import type { SaturationDetector } from '../../framework/saturation.ts';
+import { response } from '../values.ts';
 import type { ContractProperty } from './properties.ts';
 import type { Sample } from './sample.ts';
 
@@ -50,14 +49,6 @@ function returns<Instance>(
 function resultOf({ candidates, totals }: Sample): SchedulingResult {
   const result: ProfileResult = { targets: candidates.slice(0, 1), candidates, totals };
   return { profiles: new Map([['default', result]]), primary: 'default' };
-}
-
-function response(isStreaming: boolean): InferenceResponse {
-  const built = new InferenceResponse();
-  built.status = 200;
-  built.headers = new Headers();
-  built.isStreaming = isStreaming;
-  return built;
 }
 
 /** A request that was sent to its first candidate; undefined when there is none. */
@@ -115,7 +106,7 @@ const PRE_REQUEST: Checks<PreRequestHook> = returns('it returns without a throw'
 
 const RESPONSE_HEADER: Checks<ResponseHeaderHook> = returns('it returns without a throw', (hook, sample) => {
   const request = sent(sample);
-  return request && hook.responseHeaders(request, response(false));
+  return request && hook.responseHeaders(request, response());
 });
 
 const RESPONSE_BODY: Checks<ResponseBodyHook> = returns(
@@ -123,7 +114,7 @@ const RESPONSE_BODY: Checks<ResponseBodyHook> = returns(
   (hook, sample) => {
     const request = sent(sample);
     if (request === undefined) return undefined;
-    const answer = response(true);
+    const answer = response();
     if (sample.candidates.length % 2 === 0) hook.responseStarted?.(request, answer);
     answer.cause = 'client-disconnect';
     return hook.responseComplete(request, answer);

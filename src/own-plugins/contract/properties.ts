@@ -17,6 +17,8 @@ export interface ContractProperty<Instance> {
 type Checks<Instance> = readonly ContractProperty<Instance>[];
 
 const CATEGORIES: readonly string[] = ['affinity', 'distribution', 'balance'];
+/** Does not narrow: what plugins return is to be looked at, not to be trusted. */
+const isList: (value: unknown) => boolean = Array.isArray;
 /** Stands behind the candidates in a buffer. */
 const MARK = -7;
 
@@ -75,7 +77,7 @@ function keepingProperties<Instance>(
       name: 'it returns some of its candidates, in their order, none twice',
       check(plugin, sample) {
         const kept = keep(plugin, sample);
-        if (!Array.isArray(kept)) return `it returned ${typeof kept}`;
+        if (!isList(kept)) return `it returned ${typeof kept}`;
         let last = -1;
         for (const one of kept) {
           const at = sample.candidates.indexOf(one);
@@ -115,7 +117,7 @@ export const PICKER_PROPERTIES: Checks<Picker> = [
     check(picker, { candidates, totals }) {
       // longer than the candidates, as buffers of the engine are; what lies behind must not matter
       const picked = picker.pick(candidates, Float64Array.of(...totals, 1e9, 1e9));
-      if (!Array.isArray(picked)) return `it returned ${typeof picked}`;
+      if (!isList(picked)) return `it returned ${typeof picked}`;
       if (picked.length === 0 && candidates.length > 0) return 'it picked nobody';
       if (picked.some((one) => !candidates.includes(one)))
         return 'it picked an endpoint that is none of its candidates';
