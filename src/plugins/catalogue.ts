@@ -5,6 +5,7 @@ import { alwaysDisaggMultimodalDecider } from './deciders/always-disagg-multimod
 import { alwaysDisaggPdDecider } from './deciders/always-disagg-pd-decider.ts';
 import { prefixBasedPdDecider } from './deciders/prefix-based-pd-decider.ts';
 import { fileDiscovery } from './discovery/file-discovery.ts';
+import { multiclusterFileDiscovery } from './discovery/multicluster-file-discovery.ts';
 import { coreMetricsExtractor } from './extractors/core-metrics-extractor.ts';
 import { dcgmExtractor } from './extractors/dcgm-extractor.ts';
 import { modelsDataExtractor } from './extractors/models-data-extractor.ts';
@@ -184,7 +185,7 @@ const EXTRACTORS: readonly AnyPluginDefinition[] = [
   multiclusterMetricsExtractor,
   topologyExtractor,
 ];
-const DISCOVERY: readonly AnyPluginDefinition[] = [fileDiscovery];
+const DISCOVERY: readonly AnyPluginDefinition[] = [fileDiscovery, multiclusterFileDiscovery];
 
 /** Every built-in plugin. A type or alias listed twice fails the start. */
 export const CATALOGUE: readonly AnyPluginDefinition[] = [

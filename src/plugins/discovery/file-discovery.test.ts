@@ -70,7 +70,7 @@ function pool(ports: Record<string, number | string>): string {
 }
 
 async function start(parameters: object = {}, clock: typeof systemClock = systemClock) {
-  const plugin = { ...context(), clock };
+  const plugin = { ...context('file-discovery'), clock };
   const discovery = fileDiscovery.create(fileDiscovery.params.parse({ path, ...parameters }), plugin);
   await discovery.start(writer, stop.signal);
   return { discovery, log: plugin.log as RecordingLog };
@@ -226,7 +226,7 @@ describe('following changes', () => {
     mkdirSync(inner);
     path = join(inner, 'endpoints.yaml');
     writeFileSync(path, pool({ a: 1 }));
-    const { clock } = context();
+    const { clock } = context('file-discovery');
     await start({ watchFile: true }, clock);
     rmSync(inner, { recursive: true });
     mkdirSync(inner);
@@ -290,7 +290,7 @@ describe('following changes', () => {
 
   test('nothing is reported after the stop, and nothing is left behind', async () => {
     writeFileSync(path, pool({ a: 1 }));
-    const { clock } = context();
+    const { clock } = context('file-discovery');
     await start({ watchFile: true }, clock);
     stop.abort();
     expect(clock.pendingTimers).toBe(0);

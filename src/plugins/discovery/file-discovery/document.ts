@@ -18,6 +18,12 @@ export class EndpointsFileError extends Error {
   override readonly name = 'EndpointsFileError';
 }
 
+/**
+ * Where an entry says that its metrics are: in its members `metricsAddress` and `metricsPort`, or, where it has none, in
+ * labels of these names too.
+ */
+export type MetricsPlace = 'members' | 'members-or-labels';
+
 /** An entry that cannot be used. */
 export interface EntryProblem {
   /** 1-based. */
@@ -51,7 +57,10 @@ const MAX_PRIORITY = 2 ** 31 - 1;
  * pkg/epp/framework/plugins/discovery/file; beyond it: IPv6, host names, numeric ports, `nodeAddress`,
  * `metricsAddress`, `metricsPort`, objectives)
  */
-export function parseEndpointsDocument(text: string): EndpointsDocument {
+export function parseEndpointsDocument(
+  text: string,
+  metricsPlace: MetricsPlace = 'members',
+): EndpointsDocument {
   const lines = new LineCounter();
   const document = parseDocument(text, { lineCounter: lines, logLevel: 'error' });
   const broken = document.errors[0];
@@ -65,7 +74,7 @@ export function parseEndpointsDocument(text: string): EndpointsDocument {
   }
   const root = document.contents;
   if (!isMap(root)) throw new EndpointsFileError('got no mapping, want one with a list "endpoints"');
-  const reader = new DocumentReader(document, lines);
+  const reader = new DocumentReader(document, lines, metricsPlace);
   return reader.read(root as YAMLMap); // isMap says so; its keys are checked one by one
 }
 
@@ -79,12 +88,14 @@ class EntryError extends Error {}
 class DocumentReader {
   readonly #document: ReturnType<typeof parseDocument>;
   readonly #lines: LineCounter;
+  readonly #metricsPlace: MetricsPlace;
   readonly #problems: EntryProblem[] = [];
   readonly #repeated: EntryProblem[] = [];
 
-  constructor(document: ReturnType<typeof parseDocument>, lines: LineCounter) {
+  constructor(document: ReturnType<typeof parseDocument>, lines: LineCounter, metricsPlace: MetricsPlace) {
     this.#document = document;
     this.#lines = lines;
+    this.#metricsPlace = metricsPlace;
   }
 
   read(root: YAMLMap): EndpointsDocument {
@@ -124,8 +135,9 @@ class DocumentReader {
     }
     const address = host(this.#required(entry, 'address'), 'address');
     const port = portNumber(this.#required(entry, 'port'), 'port');
-    const metricsAddress = this.#text(entry, 'metricsAddress');
-    const metricsPort = this.#text(entry, 'metricsPort');
+    const labels = this.#labels(entry);
+    const metricsAddress = this.#metrics(entry, 'metricsAddress', labels);
+    const metricsPort = this.#metrics(entry, 'metricsPort', labels);
     const nodeAddress = this.#text(entry, 'nodeAddress');
     return {
       id: endpointId(namespace, name),
@@ -138,9 +150,18 @@ class DocumentReader {
         metricsAddress === undefined ? address : host(metricsAddress, 'metricsAddress'),
         metricsPort === undefined ? port : portNumber(metricsPort, 'metricsPort'),
       ),
-      labels: this.#labels(entry),
+      labels,
       rankIndex: 0,
     };
+  }
+
+  #metrics(
+    entry: YAMLMap,
+    name: 'metricsAddress' | 'metricsPort',
+    labels: ReadonlyMap<string, string>,
+  ): string | undefined {
+    const own = this.#text(entry, name);
+    return own === undefined && this.#metricsPlace === 'members-or-labels' ? labels.get(name) : own;
   }
 
   #labels(entry: YAMLMap): ReadonlyMap<string, string> {
