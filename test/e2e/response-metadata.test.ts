@@ -30,8 +30,9 @@ plugins:
 - type: random-picker
 - type: openai-parser
 - type: vllmgrpc-parser
+- type: sglanghttp-parser
 requestHandler:
-  parsers: [{pluginRef: openai-parser}, {pluginRef: vllmgrpc-parser}]
+  parsers: [{pluginRef: openai-parser}, {pluginRef: vllmgrpc-parser}, {pluginRef: sglanghttp-parser}]
 schedulingProfiles:
 - name: default
   plugins: [{pluginRef: random-picker}]
@@ -62,11 +63,24 @@ const withTrailers: UpstreamHandler = (_request, response) => {
   response.end();
 };
 
+const asSglang: UpstreamHandler = (_request, response) => {
+  response.writeHead(200, { 'content-type': 'text/event-stream' });
+  for (const [completion_tokens, finish_reason] of [
+    [1, null],
+    [2, { type: 'stop' }],
+  ] as const) {
+    const meta_info = { id: 'x', finish_reason, prompt_tokens: 5, completion_tokens, cached_tokens: 0 };
+    response.write(`data: ${JSON.stringify({ text: 'y', meta_info })}\n\n`);
+  }
+  response.end('data: [DONE]\n\n');
+};
+const SGLANG = { path: '/generate', body: { input_ids: [1, 2, 3, 4, 5], stream: true } };
+
 const withoutUsage: UpstreamHandler = (_request, response) => {
   response.writeHead(200, { 'content-type': 'application/json' }).end('{"choices":[]}');
 };
 
-describe.skipIf(!hasEnvoy())('numbers of a response reach the access log of Envoy', () => {
+describe.skipIf(!hasEnvoy())('what the picker and Envoy tell each other of a response', () => {
   let folder: string;
   let path: string;
 
@@ -94,6 +108,7 @@ describe.skipIf(!hasEnvoy())('numbers of a response reach the access log of Envo
     { name: 'JSON', handler: asJson, want: '200 37 -' },
     { name: 'events', handler: asEvents, want: '200 203 200' },
     { name: 'a response with trailers', handler: withTrailers, want: '200 37 -' },
+    { name: "SGLang's own events", handler: asSglang, request: SGLANG, want: '200 11 -' },
     { name: 'no usage', handler: withoutUsage, want: '200 - -' },
     { name: 'a buffered body', handler: asJson, envoy: { responseBodyMode: 'BUFFERED' }, want: '200 37 -' },
     {
@@ -110,10 +125,24 @@ describe.skipIf(!hasEnvoy())('numbers of a response reach the access log of Envo
       picker: { config: CONFIG },
       envoy,
     });
-    const answer = await send(stack.url, { body: chatBody('x', 5) });
+    const answer = await send(stack.url, 'request' in rest ? rest.request : { body: chatBody('x', 5) });
     expect(answer.status).toBe(200);
-    expect(answer.headers['x-conformance-test-served-endpoint']).toBe('fail: missing envoy lb metadata');
     expect(await logged()).toBe(want);
+  });
+
+  test.each([
+    { file: 'override-host', want: undefined },
+    { file: 'standalone-metadata', want: 'fail: missing destination endpoint served metadata' },
+    { file: 'standalone-header', want: 'fail: missing envoy lb metadata' },
+  ] as const)('who served is told as Envoy tells it: $file', async ({ file, want }) => {
+    await using upstream = await startUpstream();
+    await using stack = await startStack({
+      endpoints: [upstream.address],
+      picker: { config: CONFIG },
+      envoy: { file },
+    });
+    const { headers } = await send(stack.url, { body: chatBody('x', 5) });
+    expect(headers['x-conformance-test-served-endpoint']).toBe(want ?? upstream.address);
   });
 
   test('a gRPC stream', async () => {
