@@ -81,6 +81,14 @@ describe('parseRequest', () => {
     ['completions', '{}', 'string_type'],
     ['completions', '{"prompt":[]}', 'string_type'],
     ['completions', '{"prompt":["a",{}]}', 'string_type'],
+    ['responses', '{}', 'Field required'],
+    ['responses', '{"input":1}', 'string_type'],
+    ['responses', '{"input":[1]}', 'dict_type'],
+    ['responses', '{"input":"a","max_output_tokens":"9"}', 'body.max_output_tokens'],
+    ['generate', '{}', 'Field required'],
+    ['generate', '{"token_ids":[]}', 'list_type'],
+    ['generate', '{"token_ids":["a"]}', 'list_type'],
+    ['generate', '{"token_ids":[1],"sampling_params":{"max_tokens":0}}', 'max_tokens must be at least 1'],
   ])('%s %s is refused: %s', (api, body, text) => {
     try {
       parseRequest(api, Buffer.from(body));
@@ -91,10 +99,68 @@ describe('parseRequest', () => {
     }
   });
 
+  test('a response is the same prompt as the chat; items without a role count as they are', () => {
+    const input = (value: unknown, extra = {}) => parse('responses', { input: value, ...extra });
+    const chats = chat('hello').prompts;
+    expect(input('hello').prompts).toEqual(chats);
+    expect(input([{ type: 'message', role: 'user', content: 'hello' }]).prompts).toEqual(chats);
+    expect(input([{ role: 'user', content: [{ type: 'input_text', text: 'hello' }] }]).prompts).toEqual(
+      chats,
+    );
+    const told = parse('chat', {
+      messages: [
+        { role: 'system', content: 'be brief' },
+        { role: 'user', content: 'hello' },
+      ],
+    });
+    expect(input('hello', { instructions: 'be brief' }).prompts).toEqual(told.prompts);
+    const called = input([
+      { type: 'function_call_output', output: 'x' },
+      { role: 'user', content: 'hello' },
+    ]);
+    expect(called.prompts).not.toEqual(chats);
+    expect(input('a', { max_output_tokens: 7 }).maxTokens).toBe(7);
+  });
+
+  test('token ids are the prompt; sampling_params has the limits', () => {
+    const one = parse('generate', {
+      token_ids: [5, 6],
+      sampling_params: { max_tokens: 3, n: 2 },
+      max_tokens: 9,
+    });
+    expect(one).toMatchObject({ prompts: [Uint32Array.of(5, 6)], maxTokens: 3, answers: 2 });
+    expect(parse('generate', { token_ids: [5] }).maxTokens).toBe(16);
+  });
+
+  test('images and sounds are named, texts are not', () => {
+    const image = { type: 'image_url', image_url: { url: 'http://a' } };
+    const { assets } = chat([
+      { type: 'text', text: 'a' },
+      image,
+      { type: 'tool_result', content: [] },
+      image,
+    ]);
+    expect(assets).toHaveLength(2);
+    expect(assets[0]).toBe(assets[1]);
+  });
+
   test('any body is parsed or refused with ApiError', () => {
-    const api = fc.constantFrom<Api>('chat', 'completions', 'messages');
+    const api = fc.constantFrom<Api>('chat', 'completions', 'messages', 'responses', 'generate');
     const fields = fc.dictionary(
-      fc.constantFrom('messages', 'prompt', 'n', 'system', 'tools', 'max_tokens'),
+      fc.constantFrom(
+        ...[
+          'messages',
+          'prompt',
+          'input',
+          'token_ids',
+          'sampling_params',
+          'n',
+          'system',
+          'tools',
+          'max_tokens',
+        ],
+        ...['kv_transfer_params', 'ec_transfer_params', 'cache_hit_threshold'],
+      ),
       fc.jsonValue(),
     );
     fc.assert(

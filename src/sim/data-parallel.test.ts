@@ -36,6 +36,14 @@ describe('ranks of a data-parallel server', () => {
     expect(finished).toEqual([0, 0, 0, 1, 1, 1]);
   });
 
+  test('a rank may be named by the address that the client uses', async () => {
+    await using sim = await startSimulator({ ...RANKS, host: '::ffff:127.0.0.1' });
+    const [first, second] = sim.servers;
+    const headers = { 'x-data-parallel-host-port': `127.0.0.1:${second?.port}` };
+    expect((await send(`http://127.0.0.1:${first?.port}`, { body: BODY, headers })).status).toBe(200);
+    expect(second?.engine.stats.finishedLength).toBe(1);
+  });
+
   test.each([
     ['a rank of another server', 0],
     ['nobody', 6],

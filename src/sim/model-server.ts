@@ -43,6 +43,7 @@ export class ModelServer implements AsyncDisposable {
   #ids: SeededRng;
   #fault: FaultSetting = NO_FAULT;
   #address = '';
+  #port = 0;
 
   /** The seed of `context` differs between the servers of one simulator, so that their ids and step times differ. */
   constructor(options: SimOptions, context: InferenceContext) {
@@ -57,7 +58,8 @@ export class ModelServer implements AsyncDisposable {
     });
     const pod = {
       engine: this,
-      rank: (address: string) => this.#ranks.find((rank) => rank.address === address),
+      rank: (address: string, localHost: string) =>
+        this.#ranks.find((rank) => rank.address === address || `${localHost}:${rank.port}` === address),
     };
     this.#sidecar = options.sidecar
       ? new Sidecar(options, { clock, rng: new SeededRng(seed + 2), pod })
@@ -67,6 +69,11 @@ export class ModelServer implements AsyncDisposable {
   /** `host:port`; '' until it listens. */
   get address(): string {
     return this.#address;
+  }
+
+  /** 0 until it listens. */
+  get port(): number {
+    return this.#port;
   }
 
   get engine(): Engine {
@@ -101,6 +108,7 @@ export class ModelServer implements AsyncDisposable {
       });
     });
     const bound = this.#server.address() as AddressInfo; // an IP socket that listens
+    this.#port = bound.port;
     this.#address =
       bound.family === 'IPv6' ? `[${bound.address}]:${bound.port}` : `${bound.address}:${bound.port}`;
   }
@@ -152,7 +160,8 @@ export class ModelServer implements AsyncDisposable {
     const body = await readBody(request);
     const dieAfterTokens = fault.mode === 'die' ? fault.afterTokens : Infinity;
     if (this.#sidecar !== undefined) {
-      await this.#sidecar.serve({ api, path, headers, body, response, dieAfterTokens });
+      const localHost = hostOf(request);
+      await this.#sidecar.serve({ api, path, headers, body, response, localHost, dieAfterTokens });
       return;
     }
     const given = headers['x-request-id'];
@@ -240,4 +249,10 @@ export class ModelServer implements AsyncDisposable {
     }));
     return { object: 'list', data };
   }
+}
+
+/** The address that a client connected to, as it is written before a port. */
+function hostOf({ socket: { localAddress = '' } }: IncomingMessage): string {
+  const address = localAddress.replace(/^::ffff:(?=\d+\.)/, '');
+  return address.includes(':') ? `[${address}]` : address;
 }

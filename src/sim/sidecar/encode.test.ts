@@ -96,6 +96,19 @@ describe('the encode stage', () => {
     expect([stats.remotePromptTokens, stats.encodedAssets]).toEqual([0, 0]);
   });
 
+  test('many images are encoded at once', async () => {
+    const warnings: Error[] = [];
+    const note = (warning: Error) => warnings.push(warning);
+    process.on('warning', note);
+    await using encode = await startSimulator({ ...INSTANT, ecConnector: 'ec-nixl' });
+    await using epd = await startDecode();
+    const names = Array.from({ length: 30 }, (_, i) => `image-${i}`);
+    expect((await epd.ask(encode.addresses[0] ?? '', chat(...names))).status).toBe(200);
+    process.off('warning', note);
+    expect(statsOf(encode).encodedAssets).toBe(30);
+    expect(warnings).toEqual([]);
+  });
+
   test('ec-example only fills the store', async () => {
     await using sim = await startSimulator({
       ...INSTANT,

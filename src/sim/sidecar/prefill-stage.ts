@@ -11,7 +11,6 @@ import { cachedTokensOf, nixlPrefillBody, oneToken } from './stage-bodies.ts';
 const BOOTSTRAP_PORT = 8998;
 /** Wait before a further attempt at a prefill. */
 const RETRY_AFTER_MS = 200;
-const NEVER = new AbortController().signal;
 const RETRIED = new Set([502, 503, 504]);
 
 /** What the prefill stage needs. */
@@ -57,7 +56,7 @@ export function prefillBySglang(stage: PrefillStage): AfterPrefill {
     bootstrap_room: Math.floor(stage.rng.next() * Number.MAX_SAFE_INTEGER),
   };
   // A client that leaves does not end the prefill.
-  const arrival = post({ ...stage, signal: NEVER }, body).then(({ status }) => {
+  const arrival = post({ ...stage, signal: new AbortController().signal }, body).then(({ status }) => {
     if (status >= 300) throw new Error(`KV transfer failed: ${stage.address} answered ${status}`);
   });
   // The engine may refuse the request before it waits for this.

@@ -32,8 +32,11 @@ export interface EngineRequest {
 
 /** The own pod, as its sidecar sees it. */
 export interface Pod {
-  /** The engine that answers at `address` as `host:port`; undefined: none of this pod does. */
-  rank(address: string): RankEngine | undefined;
+  /**
+   * The engine that answers at `address`, as `host:port`, on a machine that a client knows as `localHost`; undefined:
+   * none of this pod does.
+   */
+  rank(address: string, localHost: string): RankEngine | undefined;
   /** The engine without a rank. */
   readonly engine: RankEngine;
 }
@@ -53,6 +56,8 @@ export interface SidecarRequest {
   readonly headers: IncomingHttpHeaders;
   readonly body: Buffer;
   readonly response: ServerResponse;
+  /** The address that the client connected to, without a port. */
+  readonly localHost: string;
   readonly dieAfterTokens: number;
 }
 
@@ -82,7 +87,7 @@ export class Sidecar implements Disposable {
     const { pod, rng } = this.#context;
     const { api, response, dieAfterTokens } = request;
     const route = readRoute(request.headers, this.#options.allowedHosts);
-    const engine = route.rank === undefined ? pod.engine : pod.rank(route.rank);
+    const engine = route.rank === undefined ? pod.engine : pod.rank(route.rank, request.localHost);
     if (engine === undefined) throw unknownRank(route.rank ?? '');
     const body = parseBody(request.body);
     const given = request.headers['x-request-id'];
