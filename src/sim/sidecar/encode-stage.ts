@@ -1,4 +1,3 @@
-import { setMaxListeners } from 'node:events';
 import { ApiError } from '../api-error.ts';
 import { distinctMedia, isObject, type JsonObject } from '../media.ts';
 import type { Peers } from './peers.ts';
@@ -24,8 +23,6 @@ export async function runEncodeStage(stage: EncodeStage): Promise<JsonObject> {
   const { body, encoders } = stage;
   const abandon = new AbortController();
   const signal = AbortSignal.any([stage.signal, abandon.signal]);
-  // One listener per item, and no more than a request has items.
-  setMaxListeners(0, signal);
   const encode = async (item: JsonObject, i: number): Promise<JsonObject> => {
     const address = encoders[i % encoders.length] ?? '';
     const answer = await stage.peers.post({
