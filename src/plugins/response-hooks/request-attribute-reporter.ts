@@ -32,10 +32,12 @@ const params = z.strictObject({
   attributes: z
     .array(
       z.strictObject({
-        key: z.strictObject({
-          name: z.string().min(1).describe('Key of the value in its namespace.'),
-          namespace: z.string().default(DEFAULT_NAMESPACE).describe('Namespace of the dynamic metadata.'),
-        }),
+        key: z
+          .strictObject({
+            name: z.string().min(1).describe('Key of the value in its namespace.'),
+            namespace: z.string().default(DEFAULT_NAMESPACE).describe('Namespace of the dynamic metadata.'),
+          })
+          .describe('Where the value goes.'),
         expression: expression.describe('CEL over `usage` that gives a number.'),
         condition: condition.default('').describe('CEL over `usage`; false: nothing is written.'),
       }),
