@@ -71,6 +71,7 @@ const ADDED: ReadonlyMap<string, readonly string[]> = new Map([
     ],
   ],
   ['prefix-based-pd-decider', ['prefixMatchInfoProducerName', 'referenceBehavior']],
+  ['prefix-cache-affinity-filter', ['referenceBehavior']],
   ['slo-headroom-tier-filter', ['referenceBehavior']],
   ['topology-extractor', ['hostnameFallback']],
 ]);

@@ -108,6 +108,15 @@ const EXAMPLES: Record<string, unknown> = {
     profiles: profile({ 'lmetric-scorer': 1 }),
     producers: [...PREFIX_PRODUCERS, 'inflight-load-producer'],
   },
+  'predicted-latency': {
+    ...USUAL,
+    warnings: ['ineffective-reference'],
+    profiles: profile(
+      { 'latency-scorer': 1 },
+      { filters: ['strict', 'slo-headroom-tier-filter', 'loose'], picker: 'weighted-random-picker' },
+    ),
+    producers: [...PREFIX_PRODUCERS, 'inflight-load-producer', 'predicted-latency-producer'],
+  },
   'session-affinity': {
     ...USUAL,
     warnings: ['experimental-type', 'experimental-type', 'experimental-type'],

@@ -164,6 +164,8 @@ const EXAMPLES: Readonly<Record<string, Example>> = {
       expect(pool.served.filter((count) => count > 0)).toEqual([4]);
     },
   },
+  // without a predictor: what the scorer falls back on, and the prefix
+  'predicted-latency': { servers: PLAIN, check: sticks },
   'probabilistic-admitter': { servers: PLAIN, check: sticks },
   'gpu-utilization': {
     servers: [{ gpuUtilization: 0.9 }, { gpuUtilization: 0.1 }, { gpuUtilization: 0.5 }],

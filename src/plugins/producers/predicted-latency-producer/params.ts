@@ -6,7 +6,6 @@ import { DEFAULT_IN_FLIGHT_PRODUCER } from '../../attributes/in-flight-load.ts';
 import { DEFAULT_PREFIX_PRODUCER } from '../../attributes/prefix-match.ts';
 
 const NANOSECONDS_PER_MS = 1e6;
-const DEFAULT_CONTEXT_TTL_MS = 300_000;
 const DEFAULT_SAMPLING_MEAN = 1000;
 
 /** A time above 0. */
@@ -35,7 +34,7 @@ export const params = z.strictObject({
         .transform((nanoseconds) => nanoseconds / NANOSECONDS_PER_MS),
       positiveDuration(),
     ])
-    .default(DEFAULT_CONTEXT_TTL_MS)
+    .prefault('5m')
     .describe(
       'Time after which a request that has not ended neither teaches anything nor counts at its endpoint; a number is nanoseconds.',
     ),
