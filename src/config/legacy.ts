@@ -43,6 +43,19 @@ const DEPRECATED_PARAMETERS: readonly (readonly [string, string, string])[] = [
   ['pd-profile-handler', 'prefixPluginName', ''],
 ];
 
+/** Older keys of a type's parameters, with what to write instead ('' for nothing). */
+export function oldParameters(type: string): ReadonlyMap<string, string> {
+  const old = new Map<string, string>();
+  for (const [owner, key, instead] of DEPRECATED_PARAMETERS) if (owner === type) old.set(key, instead);
+  if (type === PREFIX_SCORER) for (const key of PRODUCER_KEYS) old.set(key, `it at ${PREFIX_PRODUCER}`);
+  if (type === 'session-affinity-scorer' || type === 'session-affinity-filter')
+    old.set('headerName', 'encodedEndpointHeaderConfig.header');
+  if (type === 'pd-profile-handler') {
+    for (const key of ['threshold', 'hashBlockSize']) old.set(key, 'a prefix-based-pd-decider');
+  }
+  return old;
+}
+
 /**
  * Rewrites forms of older releases (`llm-d-router` before v0.9) into current ones, each with one warning that says
  * what stands where and what it means.

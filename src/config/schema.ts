@@ -20,15 +20,17 @@ const band = z.strictObject({
   orderingPolicyRef: z.string().optional().describe('Plugin that orders a flow.'),
 });
 
+const OLD_PLACE = { description: 'Old place of the detector parameter.', deprecated: true };
+
 /** `pluginRef`, and the thresholds that stood here before they became the plugin's parameters. */
 const saturationDetector = z.strictObject({
   pluginRef: z
     .string()
     .optional()
     .describe('Name or type of the detector; `utilization-detector` when absent.'),
-  queueDepthThreshold: z.int().min(1).optional().describe('Old place of the detector parameter.'),
-  kvCacheUtilThreshold: fraction().optional().describe('Old place of the detector parameter.'),
-  metricsStalenessThreshold: duration().optional().describe('Old place of the detector parameter.'),
+  queueDepthThreshold: z.int().min(1).optional().meta(OLD_PLACE),
+  kvCacheUtilThreshold: fraction().optional().meta(OLD_PLACE),
+  metricsStalenessThreshold: duration().optional().meta(OLD_PLACE),
 });
 
 /** What an `EndpointPickerConfig` may say, apart from the parameters of plugins. Sections are in `docs/configuration.md`. */
@@ -117,8 +119,10 @@ export const documentSchema = z.strictObject({
     .describe('What is known about endpoints.'),
   saturationDetector: saturationDetector
     .optional()
-    .describe('Old place of `flowControl.saturationDetector`.'),
-  parser: reference.optional().describe('Old place of `requestHandler.parsers`.'),
+    .meta({ description: 'Old place of `flowControl.saturationDetector`.', deprecated: true }),
+  parser: reference
+    .optional()
+    .meta({ description: 'Old place of `requestHandler.parsers`.', deprecated: true }),
   pools: poolsSchema
     .optional()
     .describe('Pools of this process beside those of `--pool-name`; each with its own plugins and state.'),

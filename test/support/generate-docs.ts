@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { flagsPage } from '../../src/cli/flags.ts';
 import { KNOWN_TYPES } from '../../src/config/known-types.ts';
 import { PROBLEM_CODES } from '../../src/config/problems.ts';
+import { publishedSchema } from '../../src/config/published-schema.ts';
 import { documentSchema } from '../../src/config/schema.ts';
 import type { AnyPluginDefinition } from '../../src/framework/plugin.ts';
 import { CATALOGUE } from '../../src/plugins/catalogue.ts';
@@ -13,6 +14,9 @@ import { generatedManifests } from './deployment/generate.ts';
 import { parameterTable } from './parameter-table.ts';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
+
+/** What editors read. */
+export const PUBLISHED_SCHEMA = 'schema/endpoint-picker-config.json';
 
 /** Page of each plugin type, relative to the repository; types without page are left out. */
 export function pluginPages(): ReadonlyMap<string, string> {
@@ -35,6 +39,7 @@ export function generatedDocs(): ReadonlyMap<string, string> {
   docs.set('docs/flags.md', flagsPage());
   docs.set('docs/metrics.md', metricsPage());
   docs.set('docs/configuration.md', configurationPage());
+  docs.set(PUBLISHED_SCHEMA, `${JSON.stringify(publishedSchema(CATALOGUE), null, 2)}\n`);
   for (const [file, content] of generatedManifests()) docs.set(file, content);
   return docs;
 }
