@@ -17,6 +17,7 @@ const HELP = `Usage: epp demo [options]
 
 Starts simulated model servers, the picker, and Envoy (or the dev gateway), sends the same conversations once round
 robin and once through the picker, and compares. Needs nothing but this program; takes less than a minute.
+epp demo --compare compares policies instead, in virtual time; see epp demo --compare --help.
 
 Options:
 ${describeOptions(DEMO_OPTIONS)}`;
