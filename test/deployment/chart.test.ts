@@ -197,9 +197,26 @@ describe.skipIf(HELM === undefined)('chart', () => {
     expect(configurationProblems(text)).toEqual([]);
   });
 
+  test('model servers that speak gRPC have its parser, and a pool of that protocol', () => {
+    const grpc = render({ modelServers: { ...SERVERS, protocol: 'grpc' } });
+    expect(configurationProblems(configuration(grpc))).toEqual([]);
+    expect(parse(configuration(grpc))).toMatchObject({
+      requestHandler: { parsers: [{ pluginRef: 'vllmgrpc-parser' }] },
+    });
+    const protocol = (manifests: readonly Manifest[]) =>
+      find<{ readonly spec: { readonly appProtocol: string } }>(manifests, 'InferencePool', 'demo')?.spec
+        .appProtocol;
+    expect([protocol(grpc), protocol(render())]).toEqual(['kubernetes.io/h2c', 'http']);
+    const given = { modelServers: { ...SERVERS, protocol: 'grpc' }, epp: { parsers: ['vertexai-parser'] } };
+    expect(parse(configuration(render(given)))).toMatchObject({
+      requestHandler: { parsers: [{ pluginRef: 'vertexai-parser' }] },
+    });
+  });
+
   test.each([
     [{ modelServers: {} }, {}, 'router.modelServers.matchLabels is required'],
-    [{ modelServers: { ...SERVERS, protocol: 'grpc' } }, {}, 'vllmgrpc-parser'],
+    [{ modelServers: { ...SERVERS, protocol: 'grpc', type: 'sglang' } }, {}, 'type sglang'],
+    [{ modelServers: { ...SERVERS, protocol: 'grpc' }, proxy: { enabled: true } }, {}, 'HTTP/1.1'],
     [
       { inferencePool: { create: false }, inferenceObjectives: [{ name: 'a', priority: 1 }] },
       {},
