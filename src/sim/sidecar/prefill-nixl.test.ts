@@ -116,6 +116,50 @@ describe('nixlv2', () => {
     expect(await cached()).toMatchObject({ prompt_tokens_details: { cached_tokens: 192 } });
   });
 
+  test('the pages of both servers tell where prompt tokens came from', async () => {
+    await using prefill = await startSimulator(INSTANT);
+    await using pd = await startDecode();
+    const prefiller = prefill.addresses[0] ?? '';
+    const body = { messages: [USER], max_tokens: 3 };
+    for (let i = 0; i < 2; i += 1) await pd.ask(prefiller, '/v1/chat/completions', body);
+    const families = [
+      'prompt_tokens_by_source',
+      'prompt_tokens_cached',
+      'prompt_tokens',
+      'generation_tokens',
+    ];
+    families.push('external_prefix_cache_queries', 'external_prefix_cache_hits', 'prefix_cache_hits');
+    const page = async (address: string) => {
+      const text = await (await fetch(`http://${address}/metrics`)).text();
+      const values: Record<string, number> = {};
+      for (const [, family = '', source, value] of text.matchAll(
+        /^vllm:(\w+)_total\{[^}]*?(?:source="(\w+)")?\} (\S+)$/gm,
+      )) {
+        if (families.includes(family)) values[source ?? family] = Number(value);
+      }
+      return values;
+    };
+    const none = { external_kv_transfer: 0, external_prefix_cache_queries: 0, external_prefix_cache_hits: 0 };
+    // Two prompts of 206 tokens, 192 of them in full blocks.
+    const prompts = { prompt_tokens: 412, local_cache_hit: 192, prefix_cache_hits: 192 };
+    expect(await page(prefiller)).toEqual({
+      ...prompts,
+      ...none,
+      local_compute: 220,
+      prompt_tokens_cached: 192,
+      generation_tokens: 2,
+    });
+    expect(await page(pd.decode.address)).toEqual({
+      ...prompts,
+      local_compute: 2,
+      external_kv_transfer: 218,
+      prompt_tokens_cached: 410,
+      external_prefix_cache_queries: 220,
+      external_prefix_cache_hits: 218,
+      generation_tokens: 6,
+    });
+  });
+
   test('decoding does not wait for a prompt that came', async () => {
     const slow = { timeScale: 1, jitter: 0, prefillTokensPerSecond: 50, decodeStepMs: 1 };
     await using prefill = await startSimulator(INSTANT);
