@@ -148,6 +148,26 @@ describe('with real servers', () => {
     expect(performance.now() - wokenAtMs).toBeLessThan(900);
   });
 
+  test('the source of the metrics is the primary one, wherever it stands', async () => {
+    await using server = await startMetricsServer(page(3));
+    await using exporter = await startMetricsServer('gpu 1\n');
+    const [metrics] = defaultSources();
+    if (metrics === undefined) throw new Error('no source');
+    const plugin = metricsDataSource.create(
+      metricsDataSource.params.parse({ port: exporter.port, interval: '10s' }),
+      { ...context(), clock: systemClock },
+    );
+    const other = { source: { name: 'gpus', type: 'gpus', plugin }, extractors: [] };
+    await using data = startRuntime([server.port], [other, metrics]);
+    await data.runtime.firstRound(2_000);
+    await server.received(5);
+    expect(exporter.requests).toHaveLength(1);
+    expect(data.at(0).scrapeIntervalMs).toBeLessThan(1_000);
+    await exporter.refuse();
+    data.runtime.reportRefused(data.at(0));
+    await expect.poll(() => data.at(0).isReachable, { interval: 5 }).toBe(true);
+  });
+
   test('a page that is no metrics page counts as an extract error, and keeps what was known', async () => {
     await using server = await startMetricsServer(page(3));
     await using data = startRuntime([server.port]);

@@ -168,7 +168,7 @@ class HttpClient implements KubeClient {
       const request: KubeRequest = { method: 'GET', path: groupPath(place) };
       const { resources } = await this.#exchange(call, request, limits, signal);
       if (!Array.isArray(resources)) throw invalid(call, 'an object without resources', 'an APIResourceList');
-      return resources;
+      return resources as readonly unknown[]; // it is a list, whose items are checked where they are read
     } catch (error) {
       if (statusOf(error) === 404) return [];
       throw error;
