@@ -1,4 +1,5 @@
 import process from 'node:process';
+import { takeStrayError } from './own-plugins/stray.ts';
 import { systemClock } from './util/clock.ts';
 import type { CommandIo } from './util/command-io.ts';
 
@@ -62,6 +63,13 @@ for (const signal of ['SIGTERM', 'SIGINT'] as const) {
 for (const event of ['uncaughtException', 'unhandledRejection'] as const) {
   process.on(event, (error: unknown) => {
     const detail = error instanceof Error ? (error.stack ?? error.message) : String(error);
+    const stray = takeStrayError(event, error, systemClock.nowMs());
+    if (stray !== undefined) {
+      const msg = 'a plugin failed outside of its calls; the picker goes on';
+      const line = JSON.stringify({ level: 'error', msg, file: stray.file, event, detail });
+      if (stray.isLogged) process.stderr.write(`${line}\n`);
+      return;
+    }
     process.stderr.write(
       `${JSON.stringify({ level: 'error', msg: 'stopping on an unexpected error', event, detail })}\n`,
     );

@@ -1,5 +1,6 @@
 import type { HealthInputs } from '../extproc/health.ts';
 import { ExtProcServer } from '../extproc/server.ts';
+import { countStrayErrors } from '../own-plugins/stray.ts';
 import { AdminServer } from '../telemetry/admin-server.ts';
 import { EventLoopLag } from '../telemetry/event-loop-lag.ts';
 import type { RootLog } from '../telemetry/logger.ts';
@@ -44,6 +45,10 @@ export class Picker {
     this.#pools = pools;
     this.#registry = registry;
     this.#lag = new EventLoopLag(registry, clock);
+    const strayErrors = registry.counter('plugin_stray_errors_total', {});
+    countStrayErrors(() => {
+      strayErrors.value += 1;
+    });
     registry.gauge('info', { commit: VERSION, build_ref: process.version }, () => 1);
     this.server = new ExtProcServer(serverOptions(options), {
       clock,

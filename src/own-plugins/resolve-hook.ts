@@ -1,6 +1,7 @@
 import { registerHooks } from 'node:module';
 import { extname } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { isOwnFile, noteOwnFile } from './stray.ts';
 
 /** What a plugin may import of this program, and the file that it is, without extension. */
 const SURFACE: ReadonlyMap<string, string> = new Map([
@@ -55,15 +56,26 @@ export function installResolveHook(): void {
       }
       if (specifier.startsWith(ENTRY)) {
         const { name, base } = readEntry(specifier);
-        return asModule(nextResolve(name, { ...context, parentURL: base }));
+        return own(asModule(nextResolve(name, { ...context, parentURL: base })));
       }
       try {
-        return asModule(nextResolve(specifier, context));
+        const resolved = asModule(nextResolve(specifier, context));
+        return isOwn(context.parentURL) ? own(resolved) : resolved;
       } catch (error) {
         throw noted(error, specifier, context.parentURL);
       }
     },
   });
+}
+
+/** `resolved`, known as a file of a plugin from now on. */
+function own<Resolved extends { readonly url: string }>(resolved: Resolved): Resolved {
+  if (resolved.url.startsWith('file:')) noteOwnFile(fileURLToPath(resolved.url));
+  return resolved;
+}
+
+function isOwn(parentUrl = ''): boolean {
+  return parentUrl.startsWith('file:') && isOwnFile(fileURLToPath(parentUrl));
 }
 
 /** `error`, with the import that made it on record. */

@@ -199,6 +199,9 @@ export const METRICS: readonly Metric[] = [
   counter('plugin_skipped_calls_total', PLUGIN, {
     help: 'Calls that a plugin of a module did not get because its calls before were slow.',
   }),
+  counter('plugin_stray_errors_total', [], {
+    help: 'Errors that plugins of modules left behind in timers and promises that nobody waits for.',
+  }),
   counter('plugin_data_scope_violations_total', [...AT_PLUGIN, 'access'], {
     help: 'Accesses of a plugin to data it did not declare.',
   }),

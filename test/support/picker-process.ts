@@ -20,6 +20,8 @@ export interface PickerProcessOptions {
   readonly args?: readonly string[];
   /** Environment besides the test's own. */
   readonly env?: Readonly<Record<string, string>>;
+  /** The program; the one from source when absent. */
+  readonly program?: string;
   /** Flags of node itself. */
   readonly nodeArgs?: readonly string[];
   /** Where it listens, so that a restarted picker is found where the old one was; free ports when absent. */
@@ -57,7 +59,7 @@ export class PickerProcess implements AsyncDisposable {
     const ports = options.ports ?? (await pickerPorts());
     const args = [
       ...(options.nodeArgs ?? []),
-      'src/main.ts',
+      options.program ?? 'src/main.ts',
       'serve',
       '--secure-serving=false',
       '--enable-grpc-stream-metrics',

@@ -1,0 +1,382 @@
+import { execFileSync, spawnSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join, resolve } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { ExtProcClient, metadata } from '../support/extproc-client.ts';
+import { MetricsServer } from '../support/metrics-server.ts';
+import { PickerProcess } from '../support/picker-process.ts';
+
+const root = mkdtempSync(join(tmpdir(), 'own-plugins-'));
+afterAll(() => rmSync(root, { recursive: true }));
+
+const HEAD = 'apiVersion: llm-d.ai/v1alpha1\nkind: EndpointPickerConfig\n';
+
+/** The compiled program, as the image has it: a folder with `dist`, what it needs, and nothing else. */
+const image = join(root, 'image');
+
+beforeAll(() => {
+  mkdirSync(image);
+  const tsc = resolve('node_modules/typescript/bin/tsc');
+  execFileSync(process.execPath, [tsc, '-p', 'tsconfig.build.json', '--outDir', join(image, 'dist')]);
+  for (const name of ['node_modules', 'proto', 'package.json']) {
+    execFileSync('ln', ['-s', resolve(name), join(image, name)]);
+  }
+}, 120_000);
+
+/** Writes files into a folder of their own; returns the path of `epp.yaml`. */
+function folder(files: Readonly<Record<string, string>>): string {
+  const dir = mkdtempSync(join(root, 'case-'));
+  for (const [name, text] of Object.entries(files)) {
+    mkdirSync(dirname(join(dir, name)), { recursive: true });
+    writeFileSync(join(dir, name), text);
+  }
+  return join(dir, 'epp.yaml');
+}
+
+/** Prefers the endpoint that a parameter names, and reads what built-in producers found out. */
+const PREFERS = `import { defineScorer, inFlightLoadKey, prefixMatchKey, z } from 'endpoint-picker/plugin';
+import type { Endpoint, InferenceRequest, Scorer } from 'endpoint-picker/plugin';
+
+class Prefers implements Scorer {
+  readonly category = 'affinity';
+  readonly #address: string;
+  constructor(address: string) {
+    this.#address = address;
+  }
+  score(request: InferenceRequest, candidates: readonly Endpoint[], out: Float64Array): void {
+    const match = request.attributes.get(prefixMatchKey(''));
+    const hasLoad = candidates.every((one) => one.attributes.get(inFlightLoadKey('')) !== undefined);
+    if (match === undefined || match.totalBlocks === 0 || !hasLoad) return;
+    for (const [i, one] of candidates.entries()) out[i] = one.hostPort === this.#address ? 1 : 0;
+  }
+}
+
+export const prefers = defineScorer({
+  type: 'prefers',
+  stability: 'beta',
+  summary: 'Prefers one endpoint.',
+  params: z.strictObject({ address: z.string().describe('host:port') }),
+  dependencies: () => ({ requires: [prefixMatchKey(''), inFlightLoadKey('')] }),
+  create: ({ address }) => new Prefers(address),
+});
+`;
+
+const PROMPT =
+  'the same words again and again, so that there are some blocks of tokens to find in the prompt '.repeat(20);
+
+/** A picker with two model servers that are equally busy. */
+async function startPicker(file: (addresses: readonly string[]) => string, program: string) {
+  await using started = new AsyncDisposableStack();
+  const servers = [started.use(new MetricsServer()), started.use(new MetricsServer())];
+  for (const server of servers) {
+    server.page = 'vllm:num_requests_running 0\nvllm:num_requests_waiting 0\nvllm:kv_cache_usage_perc 0\n';
+    await server.listen();
+  }
+  const addresses = servers.map(({ port }) => `127.0.0.1:${port}`);
+  const args = ['--config-file', file(addresses)];
+  const picker = started.use(await PickerProcess.start({ endpoints: addresses, args, program }));
+  const client = started.use(new ExtProcClient(picker.address));
+  const kept = started.move();
+  return {
+    picker,
+    addresses,
+    /** Destinations of so many requests, one after the other. */
+    destinations: async (count: number): Promise<readonly string[]> => {
+      const found: string[] = [];
+      for (let i = 0; i < count; i += 1) {
+        const exchange = client.open();
+        const routed = await exchange.route({
+          headers: { ':method': 'POST', ':path': '/v1/chat/completions', 'content-type': 'application/json' },
+          body: JSON.stringify({ model: 'm', messages: [{ role: 'user', content: PROMPT }] }),
+        });
+        found.push(routed.destination);
+        exchange.cancel();
+      }
+      return found;
+    },
+    metrics: async () => (await fetch(`http://127.0.0.1:${picker.ports.metricsPort}/metrics`)).text(),
+    [Symbol.asyncDispose]: () => kept.disposeAsync(),
+  };
+}
+
+const PROGRAMS = [
+  { name: 'from source', program: 'src/main.ts' },
+  { name: 'compiled', program: join(image, 'dist/main.js') },
+];
+
+describe.each(PROGRAMS)('a scorer in a .ts file, program $name', ({ program }) => {
+  test('changes routing, and reads what built-in producers write', async () => {
+    for (const preferred of [0, 1]) {
+      await using picker = await startPicker(
+        (addresses) =>
+          folder({
+            'prefers.ts': PREFERS,
+            'epp.yaml': `${HEAD}plugins:\n- {type: prefers, module: ./prefers.ts, parameters: {address: "${addresses[preferred]}"}}\n`,
+          }),
+        program,
+      );
+      const wanted = picker.addresses[preferred];
+      expect(await picker.destinations(5)).toEqual([wanted, wanted, wanted, wanted, wanted]);
+    }
+  });
+});
+
+test('plugins that throw, return nonsense or are slow are counted and named, and requests are routed', async () => {
+  const plugin = (type: string, define: string, body: string) =>
+    `import { define${define}, z } from 'endpoint-picker/plugin';
+export default define${define}({ type: '${type}', stability: 'beta', summary: '', params: z.strictObject({}), create: () => ({ ${body} }) });
+`;
+  await using picker = await startPicker(
+    () =>
+      folder({
+        'throws.js': plugin('throws', 'Scorer', `category: 'balance', score() { throw new Error('boom'); }`),
+        'late.mjs': plugin('late', 'Filter', `async filter() { throw new Error('nobody waits for it'); }`),
+        'stray.ts': plugin(
+          'stray',
+          'PreRequestHook',
+          `preRequest() { setTimeout(() => { throw new Error('stray timer'); }, 1); void Promise.reject(new Error('stray promise')); }`,
+        ),
+        'slow.ts': plugin(
+          'slow',
+          'Scorer',
+          `category: 'balance', score() { const end = performance.now() + 30; while (performance.now() < end); }`,
+        ),
+        'epp.yaml': `${HEAD}plugins:\n${['throws.js', 'late.mjs', 'stray.ts', 'slow.ts']
+          .map((file) => `- {type: ${file.split('.')[0]}, module: ./${file}}\n`)
+          .join('')}`,
+      }),
+    'src/main.ts',
+  );
+  const destinations = await picker.destinations(8);
+  expect(destinations.every((one) => picker.addresses.includes(one))).toBe(true);
+  const metrics = await picker.metrics();
+  const value = (name: string, labels: string) =>
+    Number(new RegExp(`^llm_d_epp_${name}\\{[^}]*${labels}[^}]*\\} (\\d+)$`, 'm').exec(metrics)?.[1]);
+  expect(value('plugin_errors_total', 'plugin_name="throws"')).toBe(8);
+  expect(value('plugin_errors_total', 'plugin_name="late"')).toBe(8);
+  expect(value('plugin_slow_calls_total', 'plugin_name="slow"')).toBe(5);
+  expect(value('plugin_skipped_calls_total', 'plugin_name="slow"')).toBe(3);
+  const log = picker.picker.lines.join('\n');
+  for (const said of ['boom', 'drop async', 'plugin is slow', 'plugin is too slow and is skipped']) {
+    expect(log).toContain(said);
+  }
+  await expect.poll(async () => strayErrors(await picker.metrics()), { timeout: 5000 }).toBe(16);
+  expect(log).toMatch(
+    /"msg":"a plugin failed outside of its calls; the picker goes on","file":"[^"]*stray.ts"/,
+  );
+});
+
+function strayErrors(metrics: string): number {
+  return Number(/^llm_d_epp_plugin_stray_errors_total (\d+)$/m.exec(metrics)?.[1]);
+}
+
+test('pools with configurations of their own load modules from their own folders', async () => {
+  const scorer = (address: string) =>
+    folder({
+      'prefers.ts': PREFERS,
+      'epp.yaml': `${HEAD}plugins:\n- {type: prefers, module: ./prefers.ts, parameters: {address: "${address}"}}\n`,
+    });
+  await using servers = new AsyncDisposableStack();
+  const pool = async (name: string) => {
+    const pair = [servers.use(new MetricsServer()), servers.use(new MetricsServer())];
+    for (const server of pair) await server.listen();
+    const endpoints = pair.map(({ port }) => `127.0.0.1:${port}`);
+    return { name, endpoints, configFile: scorer(endpoints[1] ?? '') };
+  };
+  const pools = [await pool('a'), await pool('b')];
+  await using picker = await PickerProcess.start({ config: `${HEAD}pools: ${JSON.stringify(pools)}\n` });
+  using client = new ExtProcClient(picker.address);
+  for (const { name, endpoints } of pools) {
+    const routed = await client.open().route({
+      headers: { ':method': 'POST', ':path': '/v1/chat/completions' },
+      metadata: metadata('llm-d.ai', 'inference-pool', name),
+      body: JSON.stringify({ model: 'm', messages: [{ role: 'user', content: PROMPT }] }),
+    });
+    expect(endpoints).toContain(routed.destination);
+  }
+  const plugins = await (await fetch(`http://127.0.0.1:${picker.ports.metricsPort}/debug/config`)).text();
+  expect(plugins.match(/module: \.\/prefers\.ts/g)).toHaveLength(2);
+});
+
+function validate(file: string, ...args: readonly string[]) {
+  const { status, stdout, stderr } = spawnSync(
+    process.execPath,
+    ['src/main.ts', 'validate', file, '--quiet', ...args],
+    { encoding: 'utf8' },
+  );
+  return { status, out: stdout, err: stderr };
+}
+
+test('everything that is wrong with modules is reported at once, with place in the YAML and in the module', () => {
+  const simple = (type: string) =>
+    `export default { type: '${type}', kinds: ['scorer'], stability: 'beta', summary: '', create: () => ({}), params: z.strictObject({}) };`;
+  const z = `import { z } from 'endpoint-picker/plugin';\n`;
+  const files: Readonly<Record<string, string>> = {
+    'syntax.ts': 'export const a = 1;\nconst b = ;\n',
+    'enum.ts': '\n\nenum Color { Red }\n',
+    'throws.ts': "import { z } from 'endpoint-picker/plugin';\n\nthrow new RangeError('at import');\n",
+    'export.ts': "import { defineScorr } from 'endpoint-picker/plugin';\ndefineScorr();\n",
+    'deep.ts': "\nimport './nothing-here.ts';\n",
+    'inner.ts': "import { x } from 'endpoint-picker/src/main.ts';\nx();\n",
+    'none.ts': 'export const answer = 42;\n',
+    'shape.ts': `${z}export const bad = { type: 'shape', kinds: ['scorrer'], create: () => ({}) };\n`,
+    'schema.ts': `export const bad = { type: 'schema', kinds: ['scorer'], stability: 'beta', summary: '', create: () => ({}), params: {} };\n`,
+    'builtin.ts': `${z}${simple('queue-scorer')}\n`,
+    'twice.ts': `${z}${simple('one')}\n`,
+    'again.ts': `${z}${simple('one')}\n`,
+    'type.ts': `${z}${simple('typed')}\n`,
+    'package-folder/x.ts': '',
+    'node_modules/in-package/package.json': '{"name":"in-package","type":"module","exports":"./index.js"}',
+    'node_modules/in-package/index.js': `${z}${simple('packaged')}\n`,
+  };
+  const entries = [
+    'syntax: ./syntax.ts',
+    'enum: ./enum.ts',
+    'throws: ./throws.ts',
+    'export: ./export.ts',
+    'deep: ./deep.ts',
+    'inner: ./inner.ts',
+    'none: ./none.ts',
+    'shape: ./shape.ts',
+    'schema: ./schema.ts',
+    'queue-scorer: ./builtin.ts',
+    'one: ./twice.ts',
+    'one: ./again.ts',
+    'tped: ./type.ts',
+    'missing: ./missing.ts',
+    'nopkg: no-such-package',
+    'packaged: in-package',
+  ].map((text) => text.split(': '));
+  const yaml = entries
+    .map(([type, module], i) => `- {type: ${type}, name: p${i}, module: ${module}}\n`)
+    .join('');
+  const file = folder({ ...files, 'epp.yaml': `${HEAD}plugins:\n${yaml}` });
+  const dir = dirname(file);
+  const { status, out, err } = validate(file);
+  expect({ status, err }).toEqual({ status: 1, err: '' });
+  const wanted: readonly (readonly [line: number, text: string])[] = [
+    [4, `cannot load module './syntax.ts': ${dir}/syntax.ts:2:11: SyntaxError: Expression expected`],
+    [5, `cannot load module './enum.ts': ${dir}/enum.ts:3:1: SyntaxError: TypeScript enum is not supported`],
+    [6, `cannot load module './throws.ts': ${dir}/throws.ts:3:7: RangeError: at import`],
+    [
+      7,
+      `cannot load module './export.ts': ${dir}/export.ts:1:10: SyntaxError: The requested module 'endpoint-picker/plugin' does not provide an export named 'defineScorr'`,
+    ],
+    [
+      8,
+      `cannot load module './deep.ts': ${dir}/deep.ts:2:9: cannot import './nothing-here.ts': Cannot find module`,
+    ],
+    [
+      9,
+      `cannot load module './inner.ts': ${dir}/inner.ts:1:20: cannot import 'endpoint-picker/src/main.ts': 'endpoint-picker/src/main.ts' is not for plugins, want 'endpoint-picker/plugin'`,
+    ],
+    [
+      10,
+      `cannot load module './none.ts': ${dir}/none.ts:1:1: no plugin: it exports answer, want a definition`,
+    ],
+    [
+      11,
+      `cannot load module './shape.ts': ${dir}/shape.ts:2:14: export 'bad' is no plugin: kinds: got "scorrer", want one of filter, scorer,`,
+    ],
+    [
+      12,
+      `cannot load module './schema.ts': ${dir}/schema.ts:1:14: export 'bad' is no plugin: params: got an object, want a schema`,
+    ],
+    [13, `module './builtin.ts' defines plugin type 'queue-scorer', which is built in; give it another type`],
+    [
+      15,
+      `module './again.ts' defines plugin type 'one', which module './twice.ts' defines too; give it another type`,
+    ],
+    [16, `module './type.ts' defines no plugin type 'tped', it defines typed; did you mean 'typed'?`],
+    [17, `cannot load module './missing.ts': no such file: ${dir}/missing.ts`],
+    [
+      18,
+      `cannot load module 'no-such-package': no package 'no-such-package' is installed in ${dir} or above it`,
+    ],
+  ];
+  const lines = out.trimEnd().split('\n');
+  expect(lines).toHaveLength(wanted.length);
+  for (const [i, [line, text]] of wanted.entries()) {
+    expect(lines[i]).toMatch(new RegExp(`^${file}:${line}:\\d+: error \\[plugin-module\\] `));
+    expect(lines[i]).toContain(text);
+  }
+});
+
+test('parameters of own plugins are checked, and what their functions throw is a problem with its place', () => {
+  const file = folder({
+    'mine.ts': `import { definePlugin, z } from 'endpoint-picker/plugin';
+const params = z.strictObject({ size: z.int().min(1).default(2), mode: z.string().optional().refine((mode) => {
+  if (mode === 'check') throw new Error('check failed');
+  return true;
+}) });
+export const mine = definePlugin({
+  type: 'mine', kinds: ['scorer', 'filter'], stability: 'alpha', summary: '', params,
+  dependencies: ({ mode }) => {
+    if (mode === 'dependencies') throw new Error('no dependencies');
+    return {};
+  },
+  create: ({ mode }) => {
+    if (mode === 'create') throw new Error('cannot create');
+    return mode === 'promise' ? Promise.resolve({}) : { category: 'balance', score() {} };
+  },
+});
+`,
+    'epp.yaml': `${HEAD}plugins:
+- {type: mine, name: a, module: ./mine.ts, parameters: {size: 0, sise: 1}}
+- {type: mine, name: b, module: ./mine.ts, parameters: {mode: check}}
+- {type: mine, name: c, module: ./mine.ts, parameters: {mode: dependencies}}
+`,
+    'created.yaml': `${HEAD}plugins:
+- {type: mine, name: d, module: ./mine.ts, parameters: {mode: create}}
+- {type: mine, name: e, module: ./mine.ts, parameters: {mode: promise}}
+- {type: mine, name: f, module: ./mine.ts}
+`,
+  });
+  const dir = dirname(file);
+  expect(validate(file).out.trimEnd().split('\n')).toEqual([
+    `${file}:4:63: error [invalid-value] plugins[0].parameters.size: got 0, want at least 1`,
+    `${file}:4:66: error [unknown-key] plugins[0].parameters: unknown key 'sise', want one of size, mode; did you mean 'size'?`,
+    `${file}:5:3: error [invalid-parameters] plugins[1].parameters: the check of them failed: check failed`,
+    `${file}:6:3: error [invalid-parameters] plugin 'c': no dependencies (${dir}/mine.ts:9:40)`,
+  ]);
+  const created = join(dir, 'created.yaml');
+  const errors = validate(created)
+    .out.trimEnd()
+    .split('\n')
+    .filter((line) => line.includes(' error '));
+  expect(errors).toEqual([
+    `${created}:4:3: error [invalid-parameters] plugin 'd' (type mine) cannot start: cannot create (${dir}/mine.ts:13:36)`,
+    `${created}:5:3: error [invalid-parameters] plugin 'e' (type mine) cannot start: create returned a promise, want the plugin`,
+    `${created}:6:3: error [invalid-parameters] plugin 'f' (type mine) cannot start: it is listed as filter but has no method filter`,
+  ]);
+});
+
+test('validate --run-contract shows how a plugin breaks its contract, and with what', () => {
+  const file = folder({
+    'broken.ts': `import { defineScorer, z, type Endpoint } from 'endpoint-picker/plugin';
+export const broken = defineScorer({
+  type: 'broken', stability: 'beta', summary: '', params: z.strictObject({}),
+  create: () => ({
+    category: 'balance',
+    score(_request: unknown, candidates: Endpoint[], out: Float64Array) {
+      candidates.sort((a, b) => a.metrics.waitingQueueSize - b.metrics.waitingQueueSize);
+      for (let i = 0; i <= candidates.length; i += 1) out[i] = i === 2 ? 2 : Math.random();
+    },
+  }),
+});
+`,
+    'epp.yaml': `${HEAD}plugins:\n- {type: broken, module: ./broken.ts}\n`,
+  });
+  const { status, out } = validate(file, '--run-contract');
+  expect(status).toBe(1);
+  const lines = out.split('\n').map((line) => line.trim());
+  expect(lines).toContain('ok    scorer: its category says what it pulls towards');
+  const of = (property: string) => lines.slice(lines.indexOf(`FAIL  scorer: ${property}`) + 1);
+  expect(of('scores lie in [0, 1]')[0]).toBe('out[2] is 2, with');
+  expect(of('scores lie in [0, 1]')[2]).toBe('3 candidates');
+  expect(of('nothing is written past the candidates')[2]).toBe('0 candidates');
+  expect(of('the same request gets the same scores again')[2]).toBe('1 candidate');
+  expect(of('the candidates stay as they are')[2]).toBe('2 candidates');
+  expect(lines).toContain('contract: broken');
+});
