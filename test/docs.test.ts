@@ -6,6 +6,7 @@ import { duration, quantity } from '../src/framework/schema.ts';
 import { CATALOGUE } from '../src/plugins/catalogue.ts';
 import { generatedDocs, pluginPages } from './support/generate-docs.ts';
 import { parameterTable } from './support/parameter-table.ts';
+import { adviceOf } from './support/plugin-index.ts';
 
 test('generated pages are current: npm run docs writes them', () => {
   for (const [file, content] of generatedDocs()) {
@@ -16,10 +17,12 @@ test('generated pages are current: npm run docs writes them', () => {
 
 test('every plugin has its page, and its page says when to use it', () => {
   const pages = pluginPages();
-  const without = CATALOGUE.filter((definition) => !pages.has(definition.type));
+  const without = CATALOGUE.filter(({ type, needs }) => needs === undefined && !pages.has(type));
   expect(without.map((definition) => definition.type)).toEqual([]);
   for (const [type, file] of pages) {
     expect(readFileSync(file, 'utf8'), file).toMatch(new RegExp(`^# .*${type}`));
+    const { use, not } = adviceOf(file);
+    expect([use, not]).not.toContain('');
   }
 });
 

@@ -40,33 +40,40 @@ const tokenProcessor = z.strictObject({
   hashAlgorithm: z.enum(['cbor-fnv', 'xxh64']).default('cbor-fnv').describe('How blocks are hashed.'),
 });
 
+const weights = z.array(
+  z.strictObject({
+    name: z.string().describe('Tier, such as gpu or cpu.'),
+    weight: z.number().describe('What a block there counts.'),
+  }),
+);
+
 const blockIndex = z.strictObject({
   inMemoryConfig: z
     .strictObject({
       size: z.int().default(100_000_000).describe('Most keys.'),
       podCacheSize: z.int().default(10).describe('Endpoints kept for each key.'),
     })
-    .optional(),
+    .optional()
+    .describe('In the memory of the picker.'),
   costAwareMemoryConfig: z
     .strictObject({ size: z.string().default('').describe('Memory, such as 2GiB.') })
-    .optional(),
+    .optional()
+    .describe('In a set amount of memory.'),
   redisConfig: z
     .strictObject({ address: z.string().describe('redis://, rediss://, unix:// or host:port.') })
-    .optional(),
+    .optional()
+    .describe('In Redis or Valkey.'),
   enableMetrics: z.boolean().default(false).describe('Count lookups, admissions and evictions.'),
   metricsLoggingInterval: z.union([z.int(), duration()]).default(0).describe('Nanoseconds, or a duration.'),
 });
 
 const indexer = {
   kvBlockIndexConfig: blockIndex.optional().describe('Where the index is kept.'),
-  kvCacheBackendConfigs: z
-    .array(z.strictObject({ name: z.string(), weight: z.number() }))
-    .optional()
-    .describe('Weight of a block by the tier that holds it; gpu 1, cpu 0.8 unless given.'),
+  kvCacheBackendConfigs: weights.optional().describe('Weights of tiers; gpu 1, cpu 0.8 unless given.'),
   kvBlockScorerConfig: z
     .strictObject({
-      scoringStrategy: z.enum(['LongestPrefix']).optional(),
-      backendConfigs: z.array(z.strictObject({ name: z.string(), weight: z.number() })).optional(),
+      scoringStrategy: z.enum(['LongestPrefix']).optional().describe('The only one.'),
+      backendConfigs: weights.optional().describe('Overwritten by kvCacheBackendConfigs.'),
     })
     .optional()
     .describe('How matches are weighed.'),
@@ -85,7 +92,8 @@ const kvEvents = z.strictObject({
       podLabelSelector: z.string().optional().describe('Has no effect: endpoints come from the pool.'),
       podNamespace: z.string().optional().describe('Has no effect: endpoints come from the pool.'),
     })
-    .optional(),
+    .optional()
+    .describe('Where the events of an endpoint are.'),
 });
 
 const precise = {
@@ -99,15 +107,16 @@ const precise = {
 };
 
 const tokenizers = z.strictObject({
-  modelName: z.string(),
-  workersCount: z.int().default(0),
+  modelName: z.string().describe('Model whose tokenizer is used.'),
+  workersCount: z.int().default(0).describe('Workers.'),
   uds: z
     .strictObject({
-      socketFile: z.string(),
-      useTCP: z.boolean().optional(),
-      modelTokenizerMap: z.record(z.string(), z.string()).optional(),
+      socketFile: z.string().describe('Unix socket.'),
+      useTCP: z.boolean().optional().describe('TCP instead of a Unix socket.'),
+      modelTokenizerMap: z.record(z.string(), z.string()).optional().describe('Tokenizer file by model.'),
     })
-    .optional(),
+    .optional()
+    .describe('The tokenizer side car.'),
 });
 
 /** Types of the reference whose foundation this version lacks. */
@@ -129,8 +138,8 @@ export const PLANNED: readonly AnyPluginDefinition[] = [
       indexerConfig: z
         .strictObject({
           ...indexer,
-          tokenProcessorConfig: tokenProcessor.optional(),
-          tokenizersPoolConfig: tokenizers.optional(),
+          tokenProcessorConfig: tokenProcessor.optional().describe('Older place of the setting above.'),
+          tokenizersPoolConfig: tokenizers.optional().describe('Tokenizer of its own.'),
         })
         .optional()
         .describe('The index.'),

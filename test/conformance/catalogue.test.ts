@@ -46,6 +46,7 @@ const ADDED: ReadonlyMap<string, readonly string[]> = new Map([
   ['multicluster-approx-prefix-cache-producer', ['indexMemory', 'referenceBehavior']],
   ['multicluster-file-discovery', ['strict']],
   ['multicluster-metrics-data-source', ['bearerTokenPath']],
+  ['models-data-source', ['bearerTokenPath']],
   ['no-hit-lru-scorer', ['referenceBehavior']],
   [
     'precise-prefix-cache-scorer',
