@@ -66,6 +66,7 @@ export const METHODS_OF_KIND: {
   'object-observer': {
     objectChanged: { extensionPoint: 'ObjectObserver', wrap: telling },
     objectRemoved: { extensionPoint: 'ObjectObserver', wrap: telling },
+    objectsSettled: { extensionPoint: 'ObjectObserver', wrap: telling },
   },
   extractor: { extract: { extensionPoint: 'Extractor', wrap: counting } },
 };
