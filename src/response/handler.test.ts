@@ -22,7 +22,9 @@ const EVENTS_TYPE = { 'content-type': 'text/event-stream' };
 const EMPTY = Buffer.alloc(0);
 
 /** A handler whose surroundings write down what they are told. */
-function setUp(options: { pool?: readonly Endpoint[]; fail?: string; tells?: boolean } = {}) {
+function setUp(
+  options: { pool?: readonly Endpoint[]; fail?: string; tells?: boolean; countsEvents?: boolean } = {},
+) {
   const calls: string[] = [];
   const clock = new FakeClock();
   const log = new RecordingLog();
@@ -47,6 +49,7 @@ function setUp(options: { pool?: readonly Endpoint[]; fail?: string; tells?: boo
         name: 'b',
         type: 'b',
         plugin: {
+          countsEvents: options.countsEvents === true,
           responseStarted: () => note('started'),
           responseComplete: (_request, response) => note(`complete ${response.usage.promptTokens}`),
           ...(options.tells === true && {
@@ -86,6 +89,26 @@ function answer(headers: Record<string, string>, status = 200): InferenceRespons
   for (const [name, value] of Object.entries(headers)) response.headers.receive(name, value);
   return response;
 }
+
+test.each([
+  { name: 'a stream, where a plugin asks', countsEvents: true, headers: EVENTS_TYPE, want: 3 },
+  { name: 'a stream, where none does', countsEvents: false, headers: EVENTS_TYPE, want: 0 },
+  { name: 'a document', countsEvents: true, headers: JSON_TYPE, want: 0 },
+  {
+    name: 'a stream that cannot be read',
+    countsEvents: true,
+    headers: { ...EVENTS_TYPE, 'content-encoding': 'gzip' },
+    want: 0,
+  },
+])('events of $name: $want', ({ countsEvents, headers, want }) => {
+  const { handler } = setUp({ countsEvents });
+  const [one, response] = [sent(), answer(headers)];
+  handler.headers(one, response);
+  for (const text of ['data: {}\n\ndata: {"a"', ':1}\n\ndata: {}\n\n', 'data: [DONE]\n\n'])
+    handler.chunk(one, response, Buffer.from(text), false);
+  handler.end(one, response);
+  expect(response.events).toBe(want);
+});
 
 test('a streamed answer: forwarded at once, timed, counted, ended in order', () => {
   const { handler, calls, clock } = setUp();
