@@ -1,6 +1,5 @@
 import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { KNOWN_TYPES } from '../config/known-types.ts';
 import { scaffold } from '../own-plugins/scaffold/files.ts';
 import { TEMPLATES } from '../own-plugins/scaffold/templates.ts';
 import { CATALOGUE } from '../plugins/catalogue.ts';
@@ -51,8 +50,7 @@ function create(argv: readonly string[], io: Pick<CommandIo, 'out' | 'err'>): nu
       `got name ${JSON.stringify(name)}, want lower case with hyphens, such as my-${kind}`,
     );
   }
-  const isTaken =
-    KNOWN_TYPES.has(name) || CATALOGUE.some((one) => one.type === name || one.aliases?.includes(name));
+  const isTaken = CATALOGUE.some((one) => one.type === name || one.aliases?.includes(name));
   if (isTaken) throw new UsageError(`a built-in plugin has the type ${name}`);
   const resolver = new URL(`../own-plugins/register${EXTENSION}`, import.meta.url).href;
   const { files, yaml } = scaffold(name, template, resolver);

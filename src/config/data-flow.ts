@@ -1,6 +1,5 @@
 import type { AttributeKey } from '../framework/attribute.ts';
 import type { Draft, PluginEntry } from './draft.ts';
-import { KNOWN_TYPES } from './known-types.ts';
 import type { Place } from './problems.ts';
 import { suggest } from './suggest.ts';
 
@@ -89,8 +88,8 @@ function hintFor(key: Key, draft: Draft): string {
     const type = draft.typeThatProduces(key);
     return type === undefined ? '' : `; list a plugin of type '${type}'`;
   }
-  const isAbsent = KNOWN_TYPES.has(producer) && !draft.isKnownHere(producer);
-  return isAbsent ? `; '${producer}' is not available in this version` : '';
+  const needs = draft.needsOf(producer);
+  return needs === undefined ? '' : `; '${producer}' is not available in this version: it needs ${needs}`;
 }
 
 /** The parameter that names the producer, else the plugin. */

@@ -1,8 +1,8 @@
 import type { AttributeKey } from '../framework/attribute.ts';
 import { ConfigurationError } from '../framework/errors.ts';
 import type { AnyPluginDefinition, DataDependencies, PluginKind } from '../framework/plugin.ts';
-import { KNOWN_TYPES, OLD_TYPES, UNGATED_TYPES } from './known-types.ts';
 import type { MapNode, Position } from './node.ts';
+import { OLD_TYPES, UNGATED_TYPES } from './old-types.ts';
 import type { PluginOutline, Reference } from './outline.ts';
 import { OwnTypes, type PluginModule } from './own-types.ts';
 import { checkParameters, parametersFrom } from './parameters.ts';
@@ -103,9 +103,9 @@ export class Draft {
     return this.#types.producerOf(key);
   }
 
-  /** The catalogue has the type. */
-  isKnownHere(type: string): boolean {
-    return this.#types.get(type) !== undefined;
+  /** What this version lacks for a type of the catalogue; undefined when nothing, or when there is no such type. */
+  needsOf(type: string): string | undefined {
+    return this.#types.get(type)?.needs;
   }
 
   /** Some plugin was left out, so that what it would do cannot be judged. */
@@ -240,14 +240,6 @@ export class Draft {
   #reportUnknown(reference: Reference): void {
     const { name } = reference;
     this.#hasUnknownReference = true;
-    if (KNOWN_TYPES.has(name)) {
-      this.problems.error(
-        'unavailable-type',
-        reference,
-        `plugin type '${name}' is known but not available in this version`,
-      );
-      return;
-    }
     const close =
       suggest(name, [...this.#byName.keys(), ...this.#brokenNames]) ??
       OLD_TYPES.get(name) ??
@@ -261,16 +253,8 @@ export class Draft {
     const place = { path: [...plugin.path, 'type'], at: plugin.typeAt };
     const definition = this.#types.get(type);
     if (definition === undefined) {
-      if (KNOWN_TYPES.has(type)) {
-        this.problems.error(
-          'unavailable-type',
-          place,
-          `plugin type '${type}' is known but not available in this version`,
-        );
-      } else {
-        const close = OLD_TYPES.get(type) ?? suggest(type, [...this.#types.names(), ...KNOWN_TYPES]);
-        this.problems.error('unknown-type', place, `unknown plugin type '${type}'`, close);
-      }
+      const close = OLD_TYPES.get(type) ?? suggest(type, this.#types.names());
+      this.problems.error('unknown-type', place, `unknown plugin type '${type}'`, close);
       return undefined;
     }
     const successor = type === definition.type ? definition.replacedBy : definition.type;

@@ -290,11 +290,7 @@ const anyDocument = fc.record(
     plugins: fc.array(
       fc.record(
         {
-          type: fc.constantFrom(
-            ...TEST_CATALOGUE.map((definition) => definition.type),
-            'nope',
-            'latency-scorer',
-          ),
+          type: fc.constantFrom(...TEST_CATALOGUE.map((definition) => definition.type), 'nope'),
           name: fc.constantFrom('a', 'b', 'c'),
           parameters: fc.dictionary(fc.constantFrom('mode', 'blockSize', 'autoTune', 'x'), fc.jsonValue()),
         },

@@ -46,10 +46,10 @@ test.each([
   },
   {
     name: 'unknown, known but unavailable, and old types',
-    body: 'plugins:\n- type: pure-scoer\n- type: latency-scorer\n- type: kv-cache\n',
+    body: 'plugins:\n- type: pure-scoer\n- type: planned-policy\n- type: kv-cache\n',
     want: [
       "4:9: error [unknown-type] unknown plugin type 'pure-scoer'; did you mean 'pure-scorer'?",
-      "5:9: error [unavailable-type] plugin type 'latency-scorer' is known but not available in this version",
+      "5:9: error [unavailable-type] plugin type 'planned-policy' is known but not available in this version: it needs the policy layer",
       "6:9: error [unknown-type] unknown plugin type 'kv-cache'; did you mean 'kv-cache-utilization-scorer'?",
     ],
   },
@@ -177,12 +177,12 @@ test.each([
   },
   {
     name: 'parser places',
-    body: 'plugins: [{type: pure-scorer}]\nrequestHandler: {parser: {pluginRef: x}, parsers: [{pluginRef: pure-scorer}, {pluginRef: openai-parsr}, {pluginRef: sglanghttp-parser}]}\n',
+    body: 'plugins: [{type: pure-scorer}]\nrequestHandler: {parser: {pluginRef: x}, parsers: [{pluginRef: pure-scorer}, {pluginRef: openai-parsr}, {pluginRef: planned-policy}]}\n',
     want: [
       '4:18: error [unknown-key] parsers is a list; write parsers: [{pluginRef: …}]',
       "4:64: error [wrong-kind] plugin 'pure-scorer' (type pure-scorer) serves as scorer, want parser",
       "4:90: error [unknown-reference] no plugin is named 'openai-parsr'; did you mean 'openai-parser'?",
-      "4:117: error [unavailable-type] plugin type 'sglanghttp-parser' is known but not available in this version",
+      "4:117: error [unavailable-type] plugin type 'planned-policy' is known but not available in this version: it needs the policy layer",
     ],
   },
   {

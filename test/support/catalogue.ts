@@ -56,6 +56,7 @@ interface Simple {
   readonly stability?: AnyPluginDefinition['stability'];
   readonly aliases?: readonly string[];
   readonly replacedBy?: string;
+  readonly needs?: string;
   readonly dependencies?: DataDependencies;
 }
 
@@ -154,6 +155,7 @@ const shapes = definePlugin({
 
 /** Definitions under the names of built-in plugins, enough for a complete configuration, and some for odd cases. */
 export const TEST_CATALOGUE: readonly AnyPluginDefinition[] = [
+  simple('planned-policy', [], {}, { needs: 'the policy layer' }),
   simple('queue-scorer', ['scorer'], scorer, { dependencies: { requires: [METRIC_KEYS.waitingQueueSize] } }),
   simple('kv-cache-utilization-scorer', ['scorer'], scorer, {
     dependencies: { requires: [METRIC_KEYS.kvCacheUsage] },
