@@ -346,7 +346,7 @@ export const mine = definePlugin({
     .split('\n')
     .filter((line) => line.includes(' error '));
   expect(errors).toEqual([
-    `${created}:4:3: error [invalid-parameters] plugin 'd' (type mine) cannot start: cannot create (${dir}/mine.ts:13:36)`,
+    `${created}:4:3: error [invalid-parameters] plugin 'd' (type mine) cannot start: cannot create (${dir}/mine.ts:13:34)`,
     `${created}:5:3: error [invalid-parameters] plugin 'e' (type mine) cannot start: create returned a promise, want the plugin`,
     `${created}:6:3: error [invalid-parameters] plugin 'f' (type mine) cannot start: it is listed as filter but has no method filter`,
   ]);
