@@ -9,7 +9,7 @@ export const COMPARE_OPTIONS = {
   },
   requests: {
     type: 'integer',
-    default: 1000,
+    default: 2000,
     min: 10,
     doc: 'requests of each workload, besides a fifth more before them to fill caches',
   },

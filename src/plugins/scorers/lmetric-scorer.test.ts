@@ -15,8 +15,11 @@ interface Server {
   waiting?: number;
 }
 
+/** The product as published: what follows is easy to reckon with it. */
+const PUBLISHED = { ownTokensWeight: 1, batchUnit: 1 };
+
 function scores(servers: readonly Server[], { blockSize = 64, parameters = {} } = {}): number[] {
-  const params = lmetricScorer.params.parse(parameters);
+  const params = lmetricScorer.params.parse({ ...PUBLISHED, ...parameters });
   const one = request();
   const none = new Int32Array(0);
   if (blockSize > 0) {
@@ -99,6 +102,34 @@ test('lmetric-scorer: without a prefix match the floor is 64 tokens, with one it
   expect(scores(servers, { blockSize: 0 })).toEqual([1, 1]);
   expect(scores(servers, { blockSize: 128 })).toEqual([0.5, 1]);
 });
+
+test.each([
+  { name: 'a unit of the batch costs as much as the prompt', parameters: { batchUnit: 8 }, want: [0.5, 1] },
+  { name: 'half a unit costs half as much', parameters: { batchUnit: 16 }, want: [2 / 3, 1] },
+])('lmetric-scorer: $name', ({ parameters, want }) => {
+  const found = scores([{ uncached: 100, inFlight: 8 }, { uncached: 100 }], { parameters });
+  found.forEach((score, i) => {
+    expect(score).toBeCloseTo(want[i] ?? Number.NaN, 12);
+  });
+});
+
+test('lmetric-scorer: while a miss is computed, the prefix beside it stays worth waiting for', () => {
+  const servers = [
+    { uncached: 200, queued: 2000, inFlight: 4 },
+    { uncached: 2200, inFlight: 4 },
+  ];
+  expect(scores(servers)).toEqual([1, 1]);
+  const [cached = 0, cold = 0] = scores(servers, { parameters: { ownTokensWeight: 1.2 } });
+  expect(cached).toBe(1);
+  expect(cold).toBeCloseTo((1.2 * 200 + 2000) / (1.2 * 2200), 12);
+});
+
+test.each([{ ownTokensWeight: 0.9 }, { batchUnit: 0 }, { batchUnit: -1 }])(
+  'lmetric-scorer: refused parameters %o',
+  (parameters) => {
+    expect(lmetricScorer.params.safeParse(parameters).success).toBe(false);
+  },
+);
 
 test('lmetric-scorer: a request without tokens goes where the fewest requests are', () => {
   expect(scores([{ inFlight: 3 }, { inFlight: 1 }])).toEqual([0.5, 1]);

@@ -25,6 +25,20 @@ const params = z.strictObject({
     .string()
     .default(DEFAULT_IN_FLIGHT_PRODUCER)
     .describe('Name of the producer whose counts of requests and uncached tokens are read.'),
+  ownTokensWeight: z
+    .number()
+    .min(1)
+    .default(1.2)
+    .describe(
+      'What a token that this request adds counts against one that waits already; 1 as published. Above 1, a queue in front of a cached prefix does not by itself make a second copy of it.',
+    ),
+  batchUnit: z
+    .number()
+    .gt(0)
+    .default(16)
+    .describe(
+      'Requests under way that weigh as much as the prompt; 1 as published. More where a decoding request costs a step little beside a prompt.',
+    ),
 });
 
 type Config = z.infer<typeof params>;
@@ -32,22 +46,28 @@ type Config = z.infer<typeof params>;
 /**
  * LMETRIC: what the prompt would cost at an endpoint, times who would share it.
  *
- *     tokens = max(uncached tokens of this request + those of requests that wait for their first token, one block)
+ *     tokens = ownTokensWeight × max(uncached tokens of this request, one block) + those of requests that wait for
+ *              their first token
  *     batch  = max(own requests in flight, running + waiting as scraped)
- *     value  = tokens × (batch + 1)
+ *     value  = tokens × (batch / batchUnit + 1)
  *     score  = least value / value
  *
- * A product has no weights: a factor on either part cancels when endpoints are compared. The floor keeps a whole match
- * from being free at any load.
- * Zhang et al., "LMetric: Simple is Better", arXiv:2603.15202, 2026 (new prefill tokens × batch size).
+ * A factor on either part cancels when endpoints are compared. The floor keeps a whole match from being free at any load.
+ * Zhang et al., "LMetric: Simple is Better", arXiv:2603.15202, 2026: new prefill tokens × batch size, which are
+ * `ownTokensWeight` 1 and `batchUnit` 1. The defaults are those with which `epp demo --compare` loses nothing against the
+ * default configuration at p99: see docs/demo.md.
  */
 class LmetricScorer implements Scorer {
   readonly category = 'balance';
   readonly #matchKey: AttributeKey<PrefixMatch>;
   readonly #loadKey: AttributeKey<InFlightLoad>;
   readonly #uncachedKey: AttributeKey<Float64Array>;
+  readonly #ownTokensWeight: number;
+  readonly #batchUnit: number;
 
   constructor(config: Config) {
+    this.#ownTokensWeight = config.ownTokensWeight;
+    this.#batchUnit = config.batchUnit;
     this.#matchKey = prefixMatchKey(config.prefixMatchInfoProducerName);
     this.#loadKey = inFlightLoadKey(config.inFlightLoadProducerName);
     this.#uncachedKey = uncachedTokensKey(config.inFlightLoadProducerName);
@@ -62,8 +82,10 @@ class LmetricScorer implements Scorer {
     for (const candidate of candidates) {
       const load = candidate.attributes.get(this.#loadKey);
       const { runningRequestsSize, waitingQueueSize } = candidate.metrics;
-      const tokens = Math.max(floor, (uncached?.[candidate.slot] ?? 0) + (load?.tokens ?? 0));
-      const value = tokens * (Math.max(load?.requests ?? 0, runningRequestsSize + waitingQueueSize) + 1);
+      const own = Math.max(floor, uncached?.[candidate.slot] ?? 0);
+      const tokens = this.#ownTokensWeight * own + (load?.tokens ?? 0);
+      const batch = Math.max(load?.requests ?? 0, runningRequestsSize + waitingQueueSize);
+      const value = tokens * (batch / this.#batchUnit + 1);
       if (value < least) least = value;
       out[i] = value;
       i += 1;
