@@ -73,6 +73,7 @@ const EXAMPLES: Readonly<Record<string, Example>> = {
   'prefix-load-aware': { servers: PLAIN, check: sticks },
   'prefix-tuned': { servers: PLAIN, check: sticks, hasSeveralTargets: true },
   simulator: { servers: PLAIN, check: sticks },
+  lmetric: { servers: PLAIN, check: sticks },
   'optimized-baseline': {
     servers: PLAIN,
     check: async (pool) => {
