@@ -1,15 +1,19 @@
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { installInto } from '../support/compiled-program.ts';
 import { freePorts } from '../support/free-port.ts';
 
+const root = mkdtempSync(join(tmpdir(), 'build-'));
 /** What the image runs: the compiled program, with the flags an orchestrator passes. */
-const PROGRAM = 'dist/main.js';
+const PROGRAM = join(root, 'dist/main.js');
 
-beforeAll(() => {
-  execFileSync(process.execPath, ['node_modules/typescript/bin/tsc', '-p', 'tsconfig.build.json']);
-}, 120_000);
+beforeAll(() => installInto(root), 120_000);
+afterAll(() => rmSync(root, { recursive: true }));
 
 test('the compiled program says its version and checks a configuration', () => {
   const version = execFileSync(process.execPath, [PROGRAM, 'version'], { encoding: 'utf8' });

@@ -18,6 +18,7 @@ import process from 'node:process';
 import { connect } from 'node:tls';
 import { generate } from 'selfsigned';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { compileInto } from '../support/compiled-program.ts';
 import { freePorts } from '../support/free-port.ts';
 import { HealthClient } from '../support/health-client.ts';
 
@@ -36,13 +37,7 @@ const TLS = join(ROOT, 'tls');
 const asOther: readonly string[] = otherUser();
 
 beforeAll(async () => {
-  execFileSync(process.execPath, [
-    'node_modules/typescript/bin/tsc',
-    '-p',
-    'tsconfig.build.json',
-    '--outDir',
-    join(APP, 'dist'),
-  ]);
+  compileInto(APP);
   for (const path of ['package.json', 'proto', 'config/envoy']) {
     cpSync(path, join(APP, path), { recursive: true });
   }

@@ -1,8 +1,9 @@
-import { execFileSync, spawnSync } from 'node:child_process';
+import { spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { dirname, join, resolve } from 'node:path';
+import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { installInto } from '../support/compiled-program.ts';
 import { ExtProcClient, metadata } from '../support/extproc-client.ts';
 import { MetricsServer } from '../support/metrics-server.ts';
 import { PickerProcess } from '../support/picker-process.ts';
@@ -15,14 +16,7 @@ const HEAD = 'apiVersion: llm-d.ai/v1alpha1\nkind: EndpointPickerConfig\n';
 /** The compiled program, as the image has it: a folder with `dist`, what it needs, and nothing else. */
 const image = join(root, 'image');
 
-beforeAll(() => {
-  mkdirSync(image);
-  const tsc = resolve('node_modules/typescript/bin/tsc');
-  execFileSync(process.execPath, [tsc, '-p', 'tsconfig.build.json', '--outDir', join(image, 'dist')]);
-  for (const name of ['node_modules', 'proto', 'package.json']) {
-    execFileSync('ln', ['-s', resolve(name), join(image, name)]);
-  }
-}, 120_000);
+beforeAll(() => installInto(image), 120_000);
 
 /** Writes files into a folder of their own; returns the path of `epp.yaml`. */
 function folder(files: Readonly<Record<string, string>>): string {

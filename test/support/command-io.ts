@@ -1,5 +1,6 @@
 import { systemClock } from '../../src/util/clock.ts';
 import type { CommandIo } from '../../src/util/command-io.ts';
+import { PROGRAM } from './program-under-test.ts';
 
 /** A command's surroundings in a test. */
 export interface TestIo extends CommandIo {
@@ -21,7 +22,7 @@ export function commandIo(options: { readonly isTerminal?: boolean } = {}): Test
     err: write,
     isTerminal: options.isTerminal ?? false,
     env: {},
-    self: [process.execPath, 'src/main.ts'],
+    self: [process.execPath, PROGRAM],
     signal: abort.signal,
     clock: systemClock,
     get written() {

@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { freePorts } from './free-port.ts';
+import { PROGRAM } from './program-under-test.ts';
 import { TRANSPORT_UNDER_TEST } from './transport-under-test.ts';
 
 /** Where a picker listens. */
@@ -20,7 +21,7 @@ export interface PickerProcessOptions {
   readonly args?: readonly string[];
   /** Environment besides the test's own. */
   readonly env?: Readonly<Record<string, string>>;
-  /** The program; the one from source when absent. */
+  /** The program; `PROGRAM` when absent. */
   readonly program?: string;
   /** Flags of node itself. */
   readonly nodeArgs?: readonly string[];
@@ -59,7 +60,7 @@ export class PickerProcess implements AsyncDisposable {
     const ports = options.ports ?? (await pickerPorts());
     const args = [
       ...(options.nodeArgs ?? []),
-      options.program ?? 'src/main.ts',
+      options.program ?? PROGRAM,
       'serve',
       '--secure-serving=false',
       '--enable-grpc-stream-metrics',
