@@ -17,6 +17,7 @@ const ON_ONE_TRANSPORT = [
   'endpoint-failure',
   'kubernetes*',
   'many-pools',
+  'response-metadata',
   'routing',
   'routing-headers',
 ].map((name) => `test/e2e/${name}.test.ts`);
