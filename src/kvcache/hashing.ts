@@ -46,3 +46,8 @@ export class BlockHasher {
     this.#xxh64.chain(hashes, range, seed);
   }
 }
+
+/** 53 bits of a hash as one number, for keys of sets and maps; both halves signed or unsigned. */
+export function hashNumber(low: number, high: number): number {
+  return (high & 0x1f_ffff) * 2 ** 32 + (low >>> 0);
+}

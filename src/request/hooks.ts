@@ -75,7 +75,7 @@ export class RequestHooks {
     for (const hook of this.#screeners) {
       try {
         const own = hook.plugin.screen(request, candidates);
-        if (own !== candidates) kept = kept.filter((candidate) => own.includes(candidate));
+        if (own !== candidates) kept = both(kept, own);
       } catch (error) {
         hook.meter.failed(error, 'screener failed');
       }
@@ -226,4 +226,10 @@ function metered<T extends object>(
     plugin: one.plugin,
     meter: new PluginMeter(extensionPoint, one, context),
   }));
+}
+
+/** Those of `kept`, in order, that are in `own`, too. */
+function both(kept: readonly Endpoint[], own: readonly Endpoint[]): readonly Endpoint[] {
+  const present = new Set(own);
+  return kept.filter((candidate) => present.has(candidate));
 }

@@ -4,6 +4,7 @@ import type { Endpoint } from '../../framework/endpoint.ts';
 import type { DataProducer, Patience } from '../../framework/hooks.ts';
 import { definePlugin, type PluginContext } from '../../framework/plugin.ts';
 import type { InferenceRequest } from '../../framework/request.ts';
+import { hashNumber } from '../../kvcache/hashing.ts';
 import { type PrefixMatch, prefixMatchKey } from '../attributes/prefix-match.ts';
 import { TOKENIZED_PROMPT } from '../attributes/tokenized-prompt.ts';
 import { PromptHasher } from './approx-prefix-cache-producer/prompt-hasher.ts';
@@ -132,7 +133,7 @@ class BurstPrefixCacheProducer implements DataProducer {
     });
     const blocks: number[] = [];
     for (let i = 0; i < hashes.length; i += 2) {
-      blocks.push(((hashes[i + 1] ?? 0) & 0x1f_ffff) * 2 ** 32 + (hashes[i] ?? 0));
+      blocks.push(hashNumber(hashes[i] ?? 0, hashes[i + 1] ?? 0));
     }
     return { blocks, ends };
   }

@@ -6,6 +6,7 @@ import type { CounterCell, HistogramCell } from '../../framework/instruments.ts'
 import { definePlugin, type PluginContext } from '../../framework/plugin.ts';
 import type { ProfileResult, SchedulingResult } from '../../framework/profile-handler.ts';
 import type { InferenceRequest } from '../../framework/request.ts';
+import { hashNumber } from '../../kvcache/hashing.ts';
 import { Xxh64 } from '../../kvcache/xxh64.ts';
 import { type EncoderCacheMatch, encoderCacheMatchKey } from '../attributes/encoder-cache-match.ts';
 import { type MediaFeature, TOKENIZED_PROMPT } from '../attributes/tokenized-prompt.ts';
@@ -107,10 +108,10 @@ class MmEmbeddingsCacheProducer implements DataProducer, PreRequestHook, Endpoin
     return items;
   }
 
-  /** 53 bits of the hash's hash: client-supplied texts are of any length. */
+  /** Client-supplied texts are of any length. */
   #idOf(hash: string): number {
     this.#xxh64.digestText(hash);
-    return (this.#xxh64.high & 0x1f_ffff) * 2 ** 32 + (this.#xxh64.low >>> 0);
+    return hashNumber(this.#xxh64.low, this.#xxh64.high);
   }
 
   #matched(endpoint: Endpoint, items: readonly Item[]): number {
@@ -144,10 +145,19 @@ class MmEmbeddingsCacheProducer implements DataProducer, PreRequestHook, Endpoin
       this.#queriesOf(modality).value += 1;
       if (seen?.endpoint !== endpoint || !seen.has(id)) continue;
       hits += 1;
-      const labels = { ...this.#labels(), modality, pod: endpoint.name };
-      this.#context.instruments.counter('encoder_cache_hits_total', labels).value += 1;
+      this.#hitsOf(seen, modality).value += 1;
     }
     this.#hitRatio.observe(hits / items.length);
+  }
+
+  #hitsOf({ endpoint, hits }: RecentItems, modality: MediaFeature['modality']): CounterCell {
+    let cell = hits.get(modality);
+    if (cell === undefined) {
+      const labels = { ...this.#labels(), modality, pod: endpoint.name };
+      cell = this.#context.instruments.counter('encoder_cache_hits_total', labels);
+      hits.set(modality, cell);
+    }
+    return cell;
   }
 
   #queriesOf(modality: MediaFeature['modality']): CounterCell {

@@ -1,8 +1,11 @@
 import type { Endpoint } from '../../../framework/endpoint.ts';
+import type { CounterCell } from '../../../framework/instruments.ts';
 
 /** The items an endpoint was sent latest, up to a number; asking for one does not renew it. */
 export class RecentItems {
   readonly endpoint: Endpoint;
+  /** Hits by modality, kept so that no labels are put together per request; the owner fills it. */
+  readonly hits = new Map<string, CounterCell>();
   readonly #capacity: number;
   /** Oldest first; a set keeps the order of insertion. */
   readonly #ids = new Set<number>();
