@@ -1,5 +1,6 @@
 import { availableParallelism } from 'node:os';
 import { configDefaults, defineConfig } from 'vitest/config';
+import { SlowFileReporter } from './test/support/slow-file-reporter.ts';
 
 /** Starts no program: files share a process, which saves a third of their time. */
 const UNITS = [
@@ -31,6 +32,7 @@ const SHARED = {
 
 export default defineConfig({
   test: {
+    reporters: ['default', new SlowFileReporter()],
     // many tests wait more than they compute; the default is one less than there are cores
     maxWorkers: Math.max(2, availableParallelism()),
     projects: [

@@ -11,6 +11,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterAll, beforeEach, expect, test } from 'vitest';
+import { BOUNDED } from '../../test/support/bounded.ts';
 import { TEMPLATES } from '../own-plugins/scaffold/templates.ts';
 import { newPluginCommand } from './new-plugin.ts';
 
@@ -31,7 +32,7 @@ function run(...argv: readonly string[]) {
 }
 
 function epp(...args: readonly string[]): string {
-  return execFileSync(process.execPath, [resolve('src/main.ts'), ...args], { encoding: 'utf8' });
+  return execFileSync(process.execPath, [resolve('src/main.ts'), ...args], BOUNDED);
 }
 
 test('every kind: what is written passes its own test, the checker of types, and validate --run-contract', () => {
@@ -49,9 +50,7 @@ test('every kind: what is written passes its own test, the checker of types, and
   expect(printed).not.toContain('warning');
   for (const type of types) expect(printed).toContain(`${type} (${type} of ./${type}.ts)`);
   const tests = types.map((type) => join(dir, `${type}.test.ts`));
-  const report = execFileSync(process.execPath, ['--test', '--test-reporter=tap', ...tests], {
-    encoding: 'utf8',
-  });
+  const report = execFileSync(process.execPath, ['--test', '--test-reporter=tap', ...tests], BOUNDED);
   expect(report).toContain(`# pass ${2 * types.length}\n`);
   expect(report).toContain('# fail 0\n');
   expectTypes(types);
@@ -80,7 +79,7 @@ function expectTypes(types: readonly string[]): void {
   };
   writeFileSync(join(dir, 'package.json'), '{"type": "module"}');
   writeFileSync(join(dir, 'tsconfig.json'), JSON.stringify(config));
-  execFileSync(process.execPath, [resolve('node_modules/typescript/bin/tsc'), '-p', dir], { stdio: 'pipe' });
+  execFileSync(process.execPath, [resolve('node_modules/typescript/bin/tsc'), '-p', dir], BOUNDED);
 }
 
 test('nothing is written over a file that is there', () => {

@@ -4,6 +4,7 @@ import { describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { METRIC_PREFIX, METRICS } from '../../src/telemetry/metrics.ts';
 import { ProcessMetrics } from '../../src/telemetry/process-metrics.ts';
+import { BOUNDED } from '../support/bounded.ts';
 import { dashboardJson, dashboardQueries } from '../support/deployment/dashboard.ts';
 import { PROMQL } from '../support/deployment/render.ts';
 
@@ -117,7 +118,7 @@ describe.skipIf(PROMQL === undefined)('PromQL', () => {
   test('every query of dashboard and alerts can be parsed by Prometheus', () => {
     const queries = [...dashboardQueries(), ...alerts().map(({ expr }) => expr), 'sum(('];
     const input = `${queries.map((query) => query.replaceAll(/\s+/g, ' ')).join('\n')}\n`;
-    const answers = execFileSync(PROMQL ?? '', { input, encoding: 'utf8' })
+    const answers = execFileSync(PROMQL ?? '', { ...BOUNDED, input })
       .split('\n')
       .slice(0, queries.length);
     const wrong = answers.flatMap((answer, i) => (answer === '' ? [] : [`${queries[i]}: ${answer}`]));

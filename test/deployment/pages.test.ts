@@ -13,6 +13,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
 import { FLAGS } from '../../src/cli/flags/table.ts';
+import { BOUNDED } from '../support/bounded.ts';
 import { schemaProblems, setProblems } from '../support/deployment/problems.ts';
 import { HELM, helmTemplate, KUBECTL, kustomize, objectsOf } from '../support/deployment/render.ts';
 import { chartValues } from '../support/deployment/values-table.ts';
@@ -51,7 +52,7 @@ test.each(PAGES)('%s is short, leads to what exists, and its commands are shell'
   const files = links.filter((link) => !link.startsWith('https://')).map((link) => join(dirname(page), link));
   const paths = text.match(/\b(?:config\/kubernetes|charts)\/[-a-z/]+(?:\.(?:yaml|json))?/g) ?? [];
   expect([...files, ...paths].filter((path) => !existsSync(path))).toEqual([]);
-  for (const block of blocks(page, 'sh')) execFileSync('bash', ['-n'], { input: block });
+  for (const block of blocks(page, 'sh')) execFileSync('bash', ['-n'], { ...BOUNDED, input: block });
 });
 
 test.each(PAGES)('%s names values and flags that exist', (page) => {

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
+import { BOUNDED } from '../support/bounded.ts';
 import { HELM, helmTemplate, objectsOf } from '../support/deployment/render.ts';
 import { ENVOY, ENVOY_NOTE, hasEnvoy, startEnvoy } from '../support/envoy.ts';
 
@@ -63,7 +64,7 @@ describe.skipIf(!hasEnvoy())(`Envoy${ENVOY_NOTE}`, () => {
     const file = join(scratch, `${name.replaceAll(' ', '-')}.yaml`);
     writeFileSync(file, text);
     const flags = ['--mode', 'validate', '--config-path', file, '--log-level', 'error'];
-    const said = execFileSync(ENVOY ?? '', flags, { encoding: 'utf8', stdio: 'pipe' });
+    const said = execFileSync(ENVOY ?? '', flags, BOUNDED);
     expect(said).toContain('OK');
   });
 

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { BOUNDED } from '../support/bounded.ts';
 import { installInto } from '../support/compiled-program.ts';
 import { freePorts } from '../support/free-port.ts';
 
@@ -16,11 +17,13 @@ beforeAll(() => installInto(root), 120_000);
 afterAll(() => rmSync(root, { recursive: true }));
 
 test('the compiled program says its version and checks a configuration', () => {
-  const version = execFileSync(process.execPath, [PROGRAM, 'version'], { encoding: 'utf8' });
+  const version = execFileSync(process.execPath, [PROGRAM, 'version'], BOUNDED);
   expect(version).toMatch(/^\d+\.\d+\.\d+\n$/);
-  const checked = execFileSync(process.execPath, [PROGRAM, 'validate', 'config/examples/default.yaml'], {
-    encoding: 'utf8',
-  });
+  const checked = execFileSync(
+    process.execPath,
+    [PROGRAM, 'validate', 'config/examples/default.yaml'],
+    BOUNDED,
+  );
   expect(checked).toContain('schedulingProfiles');
 });
 

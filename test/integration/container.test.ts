@@ -18,6 +18,7 @@ import process from 'node:process';
 import { connect } from 'node:tls';
 import { generate } from 'selfsigned';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { BOUNDED } from '../support/bounded.ts';
 import { compileInto } from '../support/compiled-program.ts';
 import { freePorts } from '../support/free-port.ts';
 import { HealthClient } from '../support/health-client.ts';
@@ -53,11 +54,11 @@ beforeAll(async () => {
   writeFileSync(join(TLS, 'tls.crt'), pair.cert);
   writeFileSync(join(TLS, 'tls.key'), pair.private);
   writeFileSync(join(ROOT, 'endpoints.yaml'), 'endpoints: []\n');
-  execFileSync('chmod', ['-R', 'a+rX,a-w', ROOT]);
+  execFileSync('chmod', ['-R', 'a+rX,a-w', ROOT], BOUNDED);
 }, 120_000);
 
 afterAll(() => {
-  execFileSync('chmod', ['-R', 'u+w', ROOT]);
+  execFileSync('chmod', ['-R', 'u+w', ROOT], BOUNDED);
   rmSync(ROOT, { recursive: true });
 });
 
@@ -68,7 +69,8 @@ function otherUser(): readonly string[] {
     ...['--regid=0', '--clear-groups', '--no-new-privs', '--bounding-set=-all', '--inh-caps=-all'],
   ] as const;
   const isRoot = process.getuid?.() === 0;
-  const isPossible = isRoot && spawnSync(program, [...flags, process.execPath, '--version']).status === 0;
+  const isPossible =
+    isRoot && spawnSync(program, [...flags, process.execPath, '--version'], BOUNDED).status === 0;
   if (isPossible) return [program, ...flags];
   console.log('container: no other user can be taken on here, the image runs as this one');
   return [];

@@ -4,6 +4,7 @@ import { describe, expect, test } from 'vitest';
 import type { ProcessingRequest } from '../../src/extproc/codec.ts';
 import { startGateway } from '../../src/gateway/gateway.ts';
 import { startSimulator } from '../../src/sim/simulator.ts';
+import { BOUNDED } from '../support/bounded.ts';
 import { ENVOY, ENVOY_NOTE, startEnvoy } from '../support/envoy.ts';
 import { type EnvoyConfigOptions, envoyConfig } from '../support/envoy-config.ts';
 import { routeTo, type SeenStream, startProcessor } from '../support/processor.ts';
@@ -30,7 +31,7 @@ describe.skipIf(ENVOY === undefined)(`configurations for Envoy${ENVOY_NOTE}`, ()
     const whole = envoyConfig({ file, picker: '127.0.0.1:9002', hasTls: true, hasHealthChecks: true });
     for (const config of [yaml, whole]) {
       const argv = ['--mode', 'validate', '--config-yaml', config, '--log-level', 'error'];
-      expect(() => execFileSync(ENVOY ?? '', argv, { stdio: 'pipe' })).not.toThrow();
+      expect(() => execFileSync(ENVOY ?? '', argv, BOUNDED)).not.toThrow();
     }
   });
 

@@ -3,6 +3,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { BOUNDED } from '../support/bounded.ts';
 import { installInto } from '../support/compiled-program.ts';
 import { ExtProcClient, metadata } from '../support/extproc-client.ts';
 import { MetricsServer } from '../support/metrics-server.ts';
@@ -197,7 +198,7 @@ function validate(file: string, ...args: readonly string[]) {
   const { status, stdout, stderr } = spawnSync(
     process.execPath,
     ['src/main.ts', 'validate', file, '--quiet', ...args],
-    { encoding: 'utf8' },
+    BOUNDED,
   );
   return { status, out: stdout, err: stderr };
 }

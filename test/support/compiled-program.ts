@@ -1,6 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { cpSync, mkdirSync, symlinkSync } from 'node:fs';
 import { join, resolve } from 'node:path';
+import { BOUNDED } from './bounded.ts';
 import { PROGRAM } from './program-under-test.ts';
 
 /** Puts the compiled program into `folder`/dist: the one that is being tested, or one that is compiled for this. */
@@ -11,7 +12,7 @@ export function compileInto(folder: string): void {
     return;
   }
   const tsc = resolve('node_modules/typescript/bin/tsc');
-  execFileSync(process.execPath, [tsc, '-p', 'tsconfig.build.json', '--outDir', dist]);
+  execFileSync(process.execPath, [tsc, '-p', 'tsconfig.build.json', '--outDir', dist], BOUNDED);
 }
 
 /** Makes `folder` with the compiled program, what it needs, and nothing else. */

@@ -2,6 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseAllDocuments } from 'yaml';
+import { BOUNDED } from '../bounded.ts';
 import { CACHE_FOLDER, isProgram, PATH_FOLDERS } from '../programs.ts';
 
 /** An object of Kubernetes as it was rendered; what is in it nobody has checked yet. */
@@ -54,7 +55,7 @@ function readable(folder: string): readonly string[] {
 
 /** What `kubectl apply -k` would send, YAML. Throws with what kubectl says. */
 export function kustomize(folder: string): string {
-  return execFileSync(KUBECTL ?? 'kubectl', ['kustomize', folder], { encoding: 'utf8', stdio: 'pipe' });
+  return execFileSync(KUBECTL ?? 'kubectl', ['kustomize', folder], BOUNDED);
 }
 
 /** What `helm install` would send for a release of this name, YAML. Throws with what helm says. */
@@ -71,8 +72,7 @@ export function helmTemplate(values: object, release = 'demo', namespace = 'llm'
     '-',
   ];
   return execFileSync(HELM ?? 'helm', args, {
-    encoding: 'utf8',
-    stdio: 'pipe',
+    ...BOUNDED,
     input: JSON.stringify(values),
     // helm says what is deprecated on stderr, and what is wrong too
     env: { ...process.env, HELM_CACHE_HOME: '/nonexistent', HELM_CONFIG_HOME: '/nonexistent' },
