@@ -9,3 +9,21 @@ export interface Filter {
    */
   filter(request: InferenceRequest, candidates: readonly Endpoint[]): readonly Endpoint[];
 }
+
+/**
+ * Those of `candidates` that `keeps` is true of, in their order; `candidates` itself when that is all of them: nothing is
+ * copied before the first one drops out.
+ */
+export function keepWhere(
+  candidates: readonly Endpoint[],
+  keeps: (candidate: Endpoint) => boolean,
+): readonly Endpoint[] {
+  let kept: Endpoint[] | undefined;
+  let i = 0;
+  for (const candidate of candidates) {
+    if (keeps(candidate)) kept?.push(candidate);
+    else kept ??= candidates.slice(0, i);
+    i += 1;
+  }
+  return kept ?? candidates;
+}

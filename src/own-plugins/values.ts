@@ -12,9 +12,13 @@ import type { Clock } from '../util/clock.ts';
 import { SeededRng } from '../util/rng.ts';
 
 /** What is said about an endpoint; everything else has a plain default. */
-export interface EndpointOptions extends Partial<Omit<EndpointMetrics, 'updatedAtMs'>> {
+export interface EndpointOptions extends Partial<EndpointMetrics> {
   readonly name?: string;
+  readonly namespace?: string;
+  readonly address?: string;
+  readonly port?: number;
   readonly labels?: Readonly<Record<string, string>>;
+  readonly rankIndex?: number;
   /** Distinct for each endpoint of one pool; 0 and up. */
   readonly slot?: number;
   readonly inFlightRequests?: number;
@@ -24,24 +28,24 @@ let nextSlot = 0;
 
 /** An endpoint with fresh metrics as given; slots are handed out in turn. */
 export function endpoint(options: EndpointOptions = {}): Endpoint {
-  const { name, labels = {}, slot = nextSlot++ % 1024, inFlightRequests = 0, ...metrics } = options;
-  const address = `10.0.${slot >> 8}.${slot & 255}`;
-  const port = 8000;
+  const { slot = nextSlot++ % 1024, inFlightRequests = 0, labels = {}, rankIndex = 0, ...rest } = options;
+  const { name = `e${slot}`, namespace = 'default', port = 8000, ...others } = rest;
+  const { address = `10.0.${slot >> 8}.${slot & 255}`, updatedAtMs = 1_000_000, ...metrics } = others;
   const built = new Endpoint(
     {
-      id: endpointId('default', name ?? `e${slot}`),
-      namespace: 'default',
-      name: name ?? `e${slot}`,
+      id: endpointId(namespace, name),
+      namespace,
+      name,
       address,
       port,
       nodeAddress: '',
       metricsHost: hostPort(address, port),
       labels: new Map(Object.entries(labels)),
-      rankIndex: 0,
+      rankIndex,
     },
     slot,
   );
-  Object.assign(built.scraped, metrics, { updatedAtMs: 1_000_000 });
+  Object.assign(built.scraped, metrics, { updatedAtMs });
   built.isFresh = true;
   built.inFlightRequests = inFlightRequests;
   return built;
@@ -51,6 +55,8 @@ export function endpoint(options: EndpointOptions = {}): Endpoint {
 export interface RequestOptions {
   readonly headers?: Readonly<Record<string, string>>;
   readonly model?: string;
+  /** After rewriting; `model` when not given. */
+  readonly targetModel?: string;
   readonly priority?: number;
   readonly body?: Partial<ParsedBody>;
 }
@@ -64,7 +70,7 @@ export function request(options: RequestOptions = {}): InferenceRequest {
   built.method = 'POST';
   built.path = 'v1/chat/completions';
   built.body = { ...NO_BODY, api: 'chat', model: options.model ?? 'model', ...options.body };
-  built.targetModel = built.body.model;
+  built.targetModel = options.targetModel ?? built.body.model;
   built.priority = options.priority ?? 0;
   return built;
 }

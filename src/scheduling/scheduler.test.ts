@@ -66,7 +66,8 @@ describe('the cycle', () => {
       name: 'asks for nothing',
       handler: { ...runAll, pick: () => [] },
       status: 429,
-      message: 'failed to find target endpoint: failed to run any scheduler profile for request ',
+      message:
+        /^failed to find target endpoint: failed to run any scheduler profile for request request-\d+$/,
     },
     {
       name: 'asks for an unknown profile',
@@ -89,12 +90,12 @@ describe('the cycle', () => {
       name: 'throws while picking profiles',
       handler: { ...runAll, pick: throws('boom') },
       status: 500,
-      message: 'internal error',
+      message: /^internal error$/,
     },
   ])('a handler that $name: $status', ({ handler, status, message }) => {
     const error = refusal(() => scheduler([profile('p')], handler).schedule(pool('a')));
     expect(error.httpStatus).toBe(status);
-    expect(error.message).toBe(message);
+    expect(error.message).toMatch(message);
   });
 });
 

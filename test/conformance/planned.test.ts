@@ -7,11 +7,13 @@ import { context } from '../support/builders.ts';
 
 const EVENTS = 'it needs the index of KV events';
 const FLOW = 'it needs the flow-control layer';
+const RENDERER = 'selects the vllm renderer backend, which is not available in this version';
 const GATE = 'feature gate flowControl: the flow control layer is not available in this version';
 
 /** Documents of the reference that this version understands but cannot serve, and what each is refused for. */
 const PLANNED: Readonly<Record<string, readonly string[]>> = {
   'precise-prefix': [
+    RENDERER,
     `type 'precise-prefix-cache-producer' is known but not available in this version: ${EVENTS}`,
   ],
   'precise-global-socket': [
@@ -37,7 +39,7 @@ const PLANNED: Readonly<Record<string, readonly string[]>> = {
     GATE,
     `type 'program-aware-fairness' is known but not available in this version: ${FLOW}`,
   ],
-  'tokenizer-alias': ['token-producer: the vllm renderer backend'],
+  'tokenizer-alias': [RENDERER],
 };
 
 test.each(Object.entries(PLANNED))(

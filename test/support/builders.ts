@@ -1,65 +1,19 @@
 import fc from 'fast-check';
-import { NO_BODY, type ParsedBody } from '../../src/framework/body.ts';
-import { Endpoint, type EndpointMetrics, hostPort } from '../../src/framework/endpoint.ts';
-import { Headers } from '../../src/framework/headers.ts';
-import { endpointId } from '../../src/framework/ids.ts';
+import type { Endpoint } from '../../src/framework/endpoint.ts';
 import type { Instruments } from '../../src/framework/instruments.ts';
 import type { Log } from '../../src/framework/log.ts';
 import type { PluginContext } from '../../src/framework/plugin.ts';
-import { InferenceRequest } from '../../src/framework/request.ts';
+import { endpoint } from '../../src/own-plugins/values.ts';
 import { SeededRng } from '../../src/util/rng.ts';
 import { FakeClock } from './fake-clock.ts';
 
-/** What a test says about an endpoint; everything else has a plain default. */
-export interface EndpointOptions extends Partial<Omit<EndpointMetrics, 'updatedAtMs'>> {
-  name?: string;
-  namespace?: string;
-  address?: string;
-  port?: number;
-  labels?: Record<string, string>;
-  slot?: number;
-  rankIndex?: number;
-  updatedAtMs?: number;
-  inFlightRequests?: number;
-}
-
-let nextSlot = 0;
-
-/** An endpoint with fresh metrics as given. */
-export function endpoint(options: EndpointOptions = {}): Endpoint {
-  const slot = options.slot ?? nextSlot++ % 512;
-  const name = options.name ?? `e${slot}`;
-  const namespace = options.namespace ?? 'default';
-  const address = options.address ?? `10.0.${slot >> 8}.${slot & 255}`;
-  const port = options.port ?? 8000;
-  const built = new Endpoint(
-    {
-      id: endpointId(namespace, name),
-      namespace,
-      name,
-      address,
-      port,
-      nodeAddress: '',
-      metricsHost: hostPort(address, port),
-      labels: new Map(Object.entries(options.labels ?? {})),
-      rankIndex: options.rankIndex ?? 0,
-    },
-    slot,
-  );
-  const metrics = built.scraped;
-  metrics.activeModels = options.activeModels ?? metrics.activeModels;
-  metrics.waitingModels = options.waitingModels ?? metrics.waitingModels;
-  metrics.maxActiveModels = options.maxActiveModels ?? 0;
-  metrics.runningRequestsSize = options.runningRequestsSize ?? 0;
-  metrics.waitingQueueSize = options.waitingQueueSize ?? 0;
-  metrics.kvCacheUsage = options.kvCacheUsage ?? 0;
-  metrics.cacheBlockSize = options.cacheBlockSize ?? 0;
-  metrics.cacheNumBlocks = options.cacheNumBlocks ?? 0;
-  metrics.updatedAtMs = options.updatedAtMs ?? 1_000_000;
-  built.isFresh = true;
-  built.inFlightRequests = options.inFlightRequests ?? 0;
-  return built;
-}
+// biome-ignore lint/performance/noBarrelFile: tests have their values from here, published or not
+export {
+  type EndpointOptions,
+  endpoint,
+  type RequestOptions,
+  request,
+} from '../../src/own-plugins/values.ts';
 
 /** Any endpoint a scorer may meet. */
 export const anyEndpoint: fc.Arbitrary<Endpoint> = fc
@@ -76,26 +30,6 @@ export const anyEndpoint: fc.Arbitrary<Endpoint> = fc
     ),
   })
   .map((options) => endpoint(options));
-
-/** What a test says about a request. */
-export interface RequestOptions {
-  headers?: Record<string, string>;
-  model?: string;
-  targetModel?: string;
-  priority?: number;
-  body?: Partial<ParsedBody>;
-}
-
-/** A parsed request. */
-export function request(options: RequestOptions = {}): InferenceRequest {
-  const headers = new Headers();
-  for (const [name, value] of Object.entries(options.headers ?? {})) headers.receive(name, value);
-  const built = new InferenceRequest(headers, 1_000_000);
-  built.body = { ...NO_BODY, model: options.model ?? 'm', ...options.body };
-  built.targetModel = options.targetModel ?? built.body.model;
-  built.priority = options.priority ?? 0;
-  return built;
-}
 
 /** A log that keeps what was written. */
 export class RecordingLog implements Log {

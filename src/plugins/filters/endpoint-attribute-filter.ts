@@ -2,6 +2,7 @@ import { z } from 'zod';
 import type { AttributeKey } from '../../framework/attribute.ts';
 import type { Endpoint } from '../../framework/endpoint.ts';
 import type { Filter } from '../../framework/filter.ts';
+import { keepWhere } from '../../framework/filter.ts';
 import { definePlugin } from '../../framework/plugin.ts';
 import type { InferenceRequest } from '../../framework/request.ts';
 import { checkReference, numberOf, referencedKey, referenceParams } from './endpoint-attribute/reference.ts';
@@ -56,15 +57,8 @@ class EndpointAttributeFilter implements Filter {
   }
 
   filter(_request: InferenceRequest, candidates: readonly Endpoint[]): readonly Endpoint[] {
-    // Nothing is allocated before the first candidate drops out.
-    let kept: Endpoint[] | undefined;
-    let i = 0;
-    for (const candidate of candidates) {
-      if (this.#admits(numberOf(candidate, this.#key))) kept?.push(candidate);
-      else kept ??= candidates.slice(0, i);
-      i += 1;
-    }
-    if (kept === undefined || (kept.length === 0 && this.#fallsBack)) return candidates;
+    const kept = keepWhere(candidates, (candidate) => this.#admits(numberOf(candidate, this.#key)));
+    if (kept.length === 0 && this.#fallsBack) return candidates;
     return kept;
   }
 

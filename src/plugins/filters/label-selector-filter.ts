@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import type { Endpoint } from '../../framework/endpoint.ts';
 import type { Filter } from '../../framework/filter.ts';
+import { keepWhere } from '../../framework/filter.ts';
 import { definePlugin } from '../../framework/plugin.ts';
 import type { InferenceRequest } from '../../framework/request.ts';
 
@@ -45,15 +46,7 @@ class LabelSelectorFilter implements Filter {
   }
 
   filter(_request: InferenceRequest, candidates: readonly Endpoint[]): readonly Endpoint[] {
-    // Nothing is allocated before the first candidate drops out.
-    let kept: Endpoint[] | undefined;
-    let i = 0;
-    for (const candidate of candidates) {
-      if (this.#matches(candidate.labels)) kept?.push(candidate);
-      else kept ??= candidates.slice(0, i);
-      i += 1;
-    }
-    return kept ?? candidates;
+    return keepWhere(candidates, (candidate) => this.#matches(candidate.labels));
   }
 
   #matches(labels: ReadonlyMap<string, string>): boolean {

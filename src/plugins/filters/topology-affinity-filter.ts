@@ -2,6 +2,7 @@ import { z } from 'zod';
 import type { AttributeKey } from '../../framework/attribute.ts';
 import type { Endpoint } from '../../framework/endpoint.ts';
 import type { Filter } from '../../framework/filter.ts';
+import { keepWhere } from '../../framework/filter.ts';
 import { definePlugin } from '../../framework/plugin.ts';
 import type { InferenceRequest } from '../../framework/request.ts';
 import { DEFAULT_TOPOLOGY_PRODUCER, type Topology, topologyKey } from '../attributes/topology.ts';
@@ -25,15 +26,8 @@ class TopologyAffinityFilter implements Filter {
   filter(request: InferenceRequest, candidates: readonly Endpoint[]): readonly Endpoint[] {
     const peer = peerTopology(request, this.#key);
     if (peer === undefined) return candidates;
-    // Nothing is allocated before the first candidate drops out.
-    let kept: Endpoint[] | undefined;
-    let i = 0;
-    for (const candidate of candidates) {
-      if (this.#isNear(peer, candidate)) kept?.push(candidate);
-      else kept ??= candidates.slice(0, i);
-      i += 1;
-    }
-    return kept === undefined || kept.length === 0 ? candidates : kept;
+    const kept = keepWhere(candidates, (candidate) => this.#isNear(peer, candidate));
+    return kept.length === 0 ? candidates : kept;
   }
 
   #isNear(peer: Topology, candidate: Endpoint): boolean {

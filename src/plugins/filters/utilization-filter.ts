@@ -2,6 +2,7 @@ import { z } from 'zod';
 import type { AttributeKey } from '../../framework/attribute.ts';
 import type { Endpoint } from '../../framework/endpoint.ts';
 import type { Filter } from '../../framework/filter.ts';
+import { keepWhere } from '../../framework/filter.ts';
 import { type DataDependencies, definePlugin } from '../../framework/plugin.ts';
 import type { InferenceRequest } from '../../framework/request.ts';
 import {
@@ -53,15 +54,8 @@ class UtilizationFilter implements Filter {
   }
 
   filter(_request: InferenceRequest, candidates: readonly Endpoint[]): readonly Endpoint[] {
-    // Nothing is allocated before the first candidate drops out.
-    let kept: Endpoint[] | undefined;
-    let i = 0;
-    for (const candidate of candidates) {
-      if (this.#hasRoom(candidate)) kept?.push(candidate);
-      else kept ??= candidates.slice(0, i);
-      i += 1;
-    }
-    if (kept === undefined || (kept.length === 0 && this.#fallsBack)) return candidates;
+    const kept = keepWhere(candidates, (candidate) => this.#hasRoom(candidate));
+    if (kept.length === 0 && this.#fallsBack) return candidates;
     return kept;
   }
 

@@ -1,6 +1,5 @@
 import { AttributeKey } from '../../framework/attribute.ts';
 import type { JsonObject } from '../../framework/body.ts';
-import { ConfigurationError } from '../../framework/errors.ts';
 import type { DataProducer, ResponseBodyHook } from '../../framework/hooks.ts';
 import { definePlugin } from '../../framework/plugin.ts';
 import type { InferenceRequest } from '../../framework/request.ts';
@@ -111,17 +110,5 @@ export const tokenProducer = definePlugin({
   aliases: ['tokenizer'],
   params,
   dependencies: () => ({ produces: [TOKENIZED_PROMPT] }),
-  create: (config): TokenProducer => {
-    if (config.udsTokenizerConfig !== undefined) {
-      throw new ConfigurationError(
-        "token-producer: 'udsTokenizerConfig' names the gRPC tokenizer side car, which is not available in this version; remove it to use the built-in 'estimate' backend",
-      );
-    }
-    if (config.vllm !== undefined || (config.modelName ?? '') !== '') {
-      throw new ConfigurationError(
-        "token-producer: the vllm renderer backend ('modelName', 'vllm') is not available in this version; remove both to use the built-in 'estimate' backend, which serves approx-prefix-cache-producer",
-      );
-    }
-    return new TokenProducer(config.estimate ?? estimateParams.parse({}));
-  },
+  create: (config): TokenProducer => new TokenProducer(config.estimate ?? estimateParams.parse({})),
 });

@@ -51,7 +51,7 @@ test.each([
   const one = disaggRequest({ tokens: 8, cached, ran });
   expect(create({}, ctx).pick(one, names, ranProfiles(ran))).toEqual(want);
   const found = [...ctx.instruments.counters.keys()].map(
-    (key) => /^pd_decision_total\{decision_type="([^"]*)",model_name="m"/.exec(key)?.[1],
+    (key) => /^pd_decision_total\{decision_type="([^"]*)",model_name="model"/.exec(key)?.[1],
   );
   expect(found).toEqual(counted);
 });

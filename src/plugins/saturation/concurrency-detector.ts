@@ -2,6 +2,7 @@ import { z } from 'zod';
 import type { AttributeKey } from '../../framework/attribute.ts';
 import type { Endpoint } from '../../framework/endpoint.ts';
 import type { Filter } from '../../framework/filter.ts';
+import { keepWhere } from '../../framework/filter.ts';
 import { definePlugin } from '../../framework/plugin.ts';
 import type { InferenceRequest } from '../../framework/request.ts';
 import type { SaturationDetector } from '../../framework/saturation.ts';
@@ -76,18 +77,10 @@ class ConcurrencyDetector implements SaturationDetector, Filter {
   }
 
   filter(_request: InferenceRequest, candidates: readonly Endpoint[]): readonly Endpoint[] {
-    // Nothing is allocated before the first candidate drops out.
-    let kept: Endpoint[] | undefined;
-    let i = 0;
-    for (const candidate of candidates) {
+    return keepWhere(candidates, (candidate) => {
       const load = candidate.attributes.get(this.#key);
-      const hasRoom =
-        load === undefined || (load.requests < this.#requestLimit && load.tokens < this.#tokenLimit);
-      if (hasRoom) kept?.push(candidate);
-      else kept ??= candidates.slice(0, i);
-      i += 1;
-    }
-    return kept ?? candidates;
+      return load === undefined || (load.requests < this.#requestLimit && load.tokens < this.#tokenLimit);
+    });
   }
 }
 

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import type { Endpoint } from '../../framework/endpoint.ts';
 import type { Filter } from '../../framework/filter.ts';
+import { keepWhere } from '../../framework/filter.ts';
 import { definePlugin, type PluginContext } from '../../framework/plugin.ts';
 import type { InferenceRequest } from '../../framework/request.ts';
 import type { SaturationDetector } from '../../framework/saturation.ts';
@@ -80,15 +81,8 @@ class UtilizationDetector implements SaturationDetector, Filter {
 
   filter(_request: InferenceRequest, candidates: readonly Endpoint[]): readonly Endpoint[] {
     const nowMs = this.#context.clock.nowMs();
-    // Nothing is allocated before the first candidate drops out.
-    let kept: Endpoint[] | undefined;
-    let i = 0;
-    for (const candidate of candidates) {
-      if (this.#hasRoom(candidate, nowMs)) kept?.push(candidate);
-      else kept ??= candidates.slice(0, i);
-      i += 1;
-    }
-    return kept === undefined || kept.length === 0 ? candidates : kept;
+    const kept = keepWhere(candidates, (candidate) => this.#hasRoom(candidate, nowMs));
+    return kept.length === 0 ? candidates : kept;
   }
 
   #hasRoom(endpoint: Endpoint, nowMs: number): boolean {

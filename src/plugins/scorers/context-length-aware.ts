@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import type { Endpoint } from '../../framework/endpoint.ts';
 import type { Filter } from '../../framework/filter.ts';
+import { keepWhere } from '../../framework/filter.ts';
 import { definePlugin } from '../../framework/plugin.ts';
 import type { InferenceRequest } from '../../framework/request.ts';
 import type { Scorer } from '../../framework/scorer.ts';
@@ -41,16 +42,10 @@ class ContextLengthAware implements Scorer, Filter {
   filter(request: InferenceRequest, candidates: readonly Endpoint[]): readonly Endpoint[] {
     if (!this.#isFiltering) return candidates;
     const length = lengthOf(request);
-    // Nothing is allocated before the first candidate drops out.
-    let kept: Endpoint[] | undefined;
-    let i = 0;
-    for (const candidate of candidates) {
+    return keepWhere(candidates, (candidate) => {
       const label = candidate.labels.get(this.#label);
-      if (label === undefined || isWithin(this.#ranges.of(label), length)) kept?.push(candidate);
-      else kept ??= candidates.slice(0, i);
-      i += 1;
-    }
-    return kept ?? candidates;
+      return label === undefined || isWithin(this.#ranges.of(label), length);
+    });
   }
 
   score(request: InferenceRequest, candidates: readonly Endpoint[], out: Float64Array): void {

@@ -1,5 +1,6 @@
 import type { Endpoint } from '../../../framework/endpoint.ts';
 import type { Filter } from '../../../framework/filter.ts';
+import { keepWhere } from '../../../framework/filter.ts';
 
 /** Which values of one label let an endpoint through. */
 export interface LabelRule {
@@ -26,15 +27,7 @@ export class LabelFilter implements Filter {
   }
 
   filter(_request: unknown, candidates: readonly Endpoint[]): readonly Endpoint[] {
-    // Nothing is allocated before the first candidate drops out.
-    let kept: Endpoint[] | undefined;
-    let i = 0;
-    for (const candidate of candidates) {
-      if (this.#admits(candidate.labels.get(this.#label))) kept?.push(candidate);
-      else kept ??= candidates.slice(0, i);
-      i += 1;
-    }
-    return kept ?? candidates;
+    return keepWhere(candidates, (candidate) => this.#admits(candidate.labels.get(this.#label)));
   }
 
   #admits(value: string | undefined): boolean {

@@ -123,8 +123,20 @@ export const params = z
   })
   .refine(
     ({ estimate, modelName, vllm, udsTokenizerConfig }) => {
-      const usesVllm = vllm !== undefined || (modelName !== undefined && modelName !== '');
+      const usesVllm = vllm !== undefined || Boolean(modelName);
       return Number(estimate !== undefined) + Number(usesVllm) + Number(udsTokenizerConfig !== undefined) < 2;
     },
     { message: "only one of 'estimate', 'vllm' (or 'modelName') and 'udsTokenizerConfig' may be set" },
-  );
+  )
+  .superRefine(({ modelName, vllm, udsTokenizerConfig }, { addIssue }) => {
+    if (udsTokenizerConfig !== undefined) {
+      const message =
+        "names the gRPC tokenizer side car, which is not available in this version; remove it to use the built-in 'estimate' backend";
+      addIssue({ code: 'custom', path: ['udsTokenizerConfig'], message });
+    }
+    if (vllm !== undefined || modelName) {
+      const message =
+        "selects the vllm renderer backend, which is not available in this version; remove 'modelName' and 'vllm' to use the built-in 'estimate' backend, which serves approx-prefix-cache-producer";
+      addIssue({ code: 'custom', path: [vllm === undefined ? 'modelName' : 'vllm'], message });
+    }
+  });
