@@ -24,7 +24,8 @@ const ON_ONE_TRANSPORT = [
 ].map((name) => `test/e2e/${name}.test.ts`);
 
 const SHARED = {
-  testTimeout: 20_000,
+  // far above what a test waits for within itself, so that the more telling limit is met first
+  testTimeout: 40_000,
   hookTimeout: 60_000,
   sequence: { shuffle: true },
   pool: 'forks',

@@ -4,7 +4,7 @@
  */
 // biome-ignore lint/performance/noBarrelFile: what is published is one list
 export { z } from 'zod';
-export { AttributeKey, Attributes, attributeKey } from './framework/attribute.ts';
+export { type AttributeKey, type Attributes, attributeKey } from './framework/attribute.ts';
 export type { Api, JsonObject, ParsedBody } from './framework/body.ts';
 export { NO_BODY } from './framework/body.ts';
 export {

@@ -34,7 +34,9 @@ export async function assertContract<Params, Instance extends object>(
   definition: PluginDefinition<Params, Instance>,
   parameters: object = {},
 ): Promise<void> {
-  const subject = { kinds: definition.kinds, create: () => create(definition, parameters) };
+  const dependencies = definition.dependencies?.(definition.params.parse(parameters), definition.type) ?? {};
+  const scope = { dependencies, produced: new Set<never>() };
+  const subject = { kinds: definition.kinds, scope, create: () => create(definition, parameters) };
   const findings = await checkContract(subject, { seed: 1, runs: RUNS, clock: systemClock });
   const broken = findings.filter(({ failure }) => failure !== undefined);
   if (broken.length > 0) throw new Error(`${definition.type} breaks its contract\n${findingsText(broken)}`);

@@ -129,7 +129,8 @@ export class PoolRuntime implements AsyncDisposable {
         signal: lifetime.signal,
         environment: inputs.environment,
       }),
-      (plugin, kinds) => guard(plugin, kinds, { clock, instruments, log: log.component(plugin.name) }),
+      (plugin, { kinds, ...scope }) =>
+        guard(plugin, kinds, scope, { clock, instruments, log: log.component(plugin.name) }),
     );
     reportProblems(problems, inputs.configSource, log);
     return pipeline && new PoolRuntime(inputs, pipeline, { store, lifetime });

@@ -34,11 +34,13 @@ export async function runContract({ config, clock, seed, runs }: ContractInputs)
   const own = config.plugins.filter(({ module }) => module !== undefined);
   if (own.length === 0)
     return { text: 'contract: no plugin of the configuration is from a module\n', isKept: true };
+  const produced = new Set(config.plugins.flatMap(({ dependencies }) => dependencies.produces ?? []));
   const parts = [`contract: seed ${seed}, ${runs} situations for each property\n`];
   let isKept = true;
   for (const entry of own) {
     const { kinds, type } = entry.definition;
-    const subject = { kinds, create: () => instanceOf(entry, config) };
+    const scope = { dependencies: entry.dependencies, produced };
+    const subject = { kinds, scope, create: () => instanceOf(entry, config) };
     const findings = await checkContract(subject, { seed, runs, clock, fill });
     isKept &&= findings.every(({ failure }) => failure === undefined);
     parts.push(`${entry.name} (${type} of ${entry.module}): ${kinds.join(', ')}\n`, findingsText(findings));

@@ -1,3 +1,4 @@
+import type { AttributeKey } from '../framework/attribute.ts';
 import type { EventSource, Extractor, PollSource } from '../framework/data-source.ts';
 import type { EndpointDiscovery } from '../framework/discovery.ts';
 import { ConfigurationError } from '../framework/errors.ts';
@@ -18,7 +19,7 @@ import type {
 } from '../framework/hooks.ts';
 import type { Parser } from '../framework/parser.ts';
 import type { Picker } from '../framework/picker.ts';
-import type { Named, PluginContext, PluginKind } from '../framework/plugin.ts';
+import type { DataDependencies, Named, PluginContext, PluginKind } from '../framework/plugin.ts';
 import type { ProfileHandler } from '../framework/profile-handler.ts';
 import type { SaturationDetector } from '../framework/saturation.ts';
 import type { Scorer } from '../framework/scorer.ts';
@@ -87,7 +88,15 @@ export type ContextFactory = (name: string, type: string) => Omit<PluginContext,
  * Puts something around an instance whose type a module of the configuration defines, so that it can do no harm; what is
  * returned serves in its place.
  */
-export type Guard = (plugin: Named<object>, kinds: readonly PluginKind[]) => object;
+export type Guard = (plugin: Named<object>, role: GuardedRole) => object;
+
+/** What is known of a plugin that is guarded. */
+export interface GuardedRole {
+  readonly kinds: readonly PluginKind[];
+  readonly dependencies: DataDependencies;
+  /** What the plugins of the configuration produce, together. */
+  readonly produced: ReadonlySet<AttributeKey<unknown>>;
+}
 
 /** Instances by their entry. */
 export class Instances {
@@ -128,9 +137,8 @@ export class Instances {
           throw new ConfigurationError(`it is listed as ${kind} but has no method ${method}`);
         }
       }
-      const { type, kinds } = definition;
       const isOwn = entry.module !== undefined;
-      this.#byEntry.set(entry, isOwn ? this.#guard({ name, type, plugin: instance }, kinds) : instance);
+      this.#byEntry.set(entry, isOwn ? this.#guarded(entry, instance) : instance);
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
       this.#problems.error(
@@ -139,6 +147,12 @@ export class Instances {
         `plugin '${name}' (type ${definition.type}) cannot start: ${reason}`,
       );
     }
+  }
+
+  #guarded({ name, definition, dependencies }: PluginEntry, plugin: object): object {
+    const { type, kinds } = definition;
+    const produced = new Set(this.#config.plugins.flatMap((one) => one.dependencies.produces ?? []));
+    return this.#guard({ name, type, plugin }, { kinds, dependencies, produced });
   }
 
   #referenced(named: ReadonlyMap<string, PluginEntry>, name: string): object {

@@ -35,15 +35,38 @@ export function attributeKey<T>(dataType: string, producer: string): AttributeKe
   return key as AttributeKey<T>; // one value type per data type, see above
 }
 
+/** What carries attributes. */
+export type AttributeOwner = 'endpoint' | 'request';
+
+/** Decides what whoever runs at the moment may touch. */
+export interface AccessRule {
+  /** A read that is not allowed finds nothing, a write is dropped. */
+  allows(access: 'read' | 'write', key: AttributeKey<unknown>, owner: AttributeOwner): boolean;
+}
+
+let rule: AccessRule | undefined;
+
+/** Sets who is asked before each access; undefined: nobody. Only `own-plugins/confinement.ts` calls this. */
+export function setAccessRule(next: AccessRule | undefined): void {
+  rule = next;
+}
+
 /** Values by key; reads are array loads. */
 export class Attributes {
   readonly #values: unknown[] = [];
+  readonly #owner: AttributeOwner;
+
+  constructor(owner: AttributeOwner) {
+    this.#owner = owner;
+  }
 
   get<T>(key: AttributeKey<T>): T | undefined {
+    if (rule !== undefined && !rule.allows('read', key, this.#owner)) return undefined;
     return this.#values[key.slot] as T | undefined; // the one cast: only set<T> writes this slot
   }
 
   set<T>(key: AttributeKey<T>, value: T | undefined): void {
+    if (rule !== undefined && !rule.allows('write', key, this.#owner)) return;
     this.#values[key.slot] = value;
   }
 }

@@ -81,7 +81,7 @@ export class Endpoint {
   scrapeIntervalMs = 0;
   /** False after a refused connection until the next good scrape; owned by `data/reachability.ts`. */
   isReachable = true;
-  readonly attributes = new Attributes();
+  readonly attributes = new Attributes('endpoint');
 
   constructor(metadata: EndpointMetadata, slot: number) {
     this.id = metadata.id;

@@ -35,7 +35,7 @@ export class InferenceRequest {
   priority = 0;
   fairnessId = 'default-flow';
   /** What producers and header processors found out about this request. */
-  readonly attributes = new Attributes();
+  readonly attributes = new Attributes('request');
   /** Pool members this request may go to (subset hint applied, unreachable ones left out). */
   candidates: readonly Endpoint[] = [];
   result: SchedulingResult | undefined = undefined;

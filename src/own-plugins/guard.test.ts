@@ -28,7 +28,8 @@ const NEVER = { signal: new AbortController().signal };
 /** `instance` as its users see it; members of no matching type are what a user may get wrong. */
 function guarded<T extends object>(kinds: readonly PluginKind[], instance: object) {
   const services = context();
-  const plugin = guard({ name: 'mine', type: 'my-type', plugin: instance }, kinds, services) as T;
+  const scope = { dependencies: {}, produced: new Set<never>() };
+  const plugin = guard({ name: 'mine', type: 'my-type', plugin: instance }, kinds, scope, services) as T;
   const errors = (point: string) =>
     services.instruments.counters.get(
       `plugin_errors_total{extension_point="${point}",plugin_name="mine",plugin_type="my-type"}`,

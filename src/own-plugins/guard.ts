@@ -1,10 +1,14 @@
 import type { CounterCell } from '../framework/instruments.ts';
 import type { Named, PluginKind } from '../framework/plugin.ts';
 import { Breaker, type BreakerContext } from './breaker.ts';
+import { confine, type DataScope } from './confinement.ts';
 import { type Faults, type Guarded, METHODS_OF_KIND } from './guarded-methods.ts';
 
 /** A plugin that fails on every request is named twice a minute. */
 const LOG_INTERVAL_MS = 30_000;
+
+/** Where a plugin touches only the data that it declares. */
+const CONFINED: readonly string[] = ['Filter', 'Scorer', 'DataProducer'];
 
 /** Counts and logs what a plugin does wrong without throwing, at one extension point. */
 class FaultCounter implements Faults {
@@ -40,10 +44,15 @@ class FaultCounter implements Faults {
 
 /**
  * What serves in place of a plugin of a module. It gets copies of what must not change, its results are checked, what it
- * throws where nobody else would catch it is counted, and it is skipped while it is too slow (`Breaker`). Everything
- * else of it is as it is.
+ * throws where nobody else would catch it is counted, it is kept to the data of its `scope` (`Confinement`), and it is
+ * skipped while it is too slow (`Breaker`). Everything else of it is as it is.
  */
-export function guard(plugin: Named<object>, kinds: readonly PluginKind[], context: BreakerContext): object {
+export function guard(
+  plugin: Named<object>,
+  kinds: readonly PluginKind[],
+  scope: DataScope,
+  context: BreakerContext,
+): object {
   const instance = plugin.plugin;
   const breaker = new Breaker(plugin, context);
   const guarded: Guarded = { instance, breaker, clock: context.clock, begun: new WeakSet() };
@@ -52,7 +61,11 @@ export function guard(plugin: Named<object>, kinds: readonly PluginKind[], conte
     for (const [name, { extensionPoint, wrap }] of Object.entries(METHODS_OF_KIND[kind] ?? {})) {
       const method: unknown = Reflect.get(instance, name);
       if (typeof method !== 'function') continue; // optional, or reported by the start
-      const call = (...args: readonly unknown[]): unknown => Reflect.apply(method, instance, args);
+      const direct = (...args: readonly unknown[]): unknown => Reflect.apply(method, instance, args);
+      const failsOnWrite = kind === 'producer';
+      const call = CONFINED.includes(extensionPoint)
+        ? confine(direct, { plugin, extensionPoint, scope, failsOnWrite }, context)
+        : direct;
       methods.set(name, wrap(call, guarded, new FaultCounter(plugin, extensionPoint, context)));
     }
   }

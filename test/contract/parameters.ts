@@ -20,6 +20,7 @@ export const REQUIRED: ReadonlyMap<string, object> = new Map([
     { attribute: 'x', algorithm: { type: 'threshold', threshold: { operator: 'LessThan' } } },
   ],
   ['endpoint-attribute-scorer', { attributeKey: 'x', algorithm: { type: 'linear_lower_is_better' } }],
+  ['session-id-producer', { headerName: 'x-session-token' }],
   ['header-label-affinity-scorer', { headerName: 'x-zone', labelKey: 'zone' }],
 ]);
 

@@ -132,12 +132,17 @@ export default define${define}({ type: '${type}', stability: 'beta', summary: ''
           'PreRequestHook',
           `preRequest() { setTimeout(() => { throw new Error('stray timer'); }, 1); void Promise.reject(new Error('stray promise')); }`,
         ),
+        'curious.ts': plugin(
+          'curious',
+          'Filter',
+          `filter(_, candidates) { return candidates.filter((one) => one.attributes.get(inFlightLoadKey('')) === undefined); }`,
+        ).replace('z }', 'inFlightLoadKey, z }'),
         'slow.ts': plugin(
           'slow',
           'Scorer',
           `category: 'balance', score() { const end = performance.now() + 30; while (performance.now() < end); }`,
         ),
-        'epp.yaml': `${HEAD}plugins:\n${['throws.js', 'late.mjs', 'stray.ts', 'slow.ts']
+        'epp.yaml': `${HEAD}plugins:\n${['throws.js', 'late.mjs', 'stray.ts', 'slow.ts', 'curious.ts']
           .map((file) => `- {type: ${file.split('.')[0]}, module: ./${file}}\n`)
           .join('')}`,
       }),
@@ -152,6 +157,8 @@ export default define${define}({ type: '${type}', stability: 'beta', summary: ''
   expect(value('plugin_errors_total', 'plugin_name="late"')).toBe(8);
   expect(value('plugin_slow_calls_total', 'plugin_name="slow"')).toBe(5);
   expect(value('plugin_skipped_calls_total', 'plugin_name="slow"')).toBe(3);
+  expect(value('plugin_data_scope_violations_total', 'plugin_name="curious",access="read"')).toBe(16);
+  expect(value('plugin_data_scope_violations_total', 'plugin_name="curious",access="write"')).toBe(0);
   const log = picker.picker.lines.join('\n');
   for (const said of ['boom', 'drop async', 'plugin is slow', 'plugin is too slow and is skipped']) {
     expect(log).toContain(said);

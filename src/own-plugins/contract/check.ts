@@ -1,6 +1,7 @@
 import type { PluginKind } from '../../framework/plugin.ts';
 import type { Clock } from '../../util/clock.ts';
 import { SeededRng } from '../../util/rng.ts';
+import { Confinement, type DataScope } from '../confinement.ts';
 import { faultText } from '../fault.ts';
 import { type ContractProperty, PROPERTIES } from './properties.ts';
 import { type Fill, type Sample, sample, sampleOf, sampleText, without } from './sample.ts';
@@ -8,6 +9,7 @@ import { type Fill, type Sample, sample, sampleOf, sampleText, without } from '.
 /** A plugin whose contract is checked. */
 export interface Subject {
   readonly kinds: readonly PluginKind[];
+  readonly scope: DataScope;
   /** An instance that has seen nothing. */
   create(): object;
 }
@@ -46,21 +48,44 @@ const TIMED_KINDS: readonly PluginKind[] = [
   'saturation-detector',
 ];
 
+/** Kinds whose calls are kept to the data that the plugin declares. */
+const CONFINED_KINDS: readonly PluginKind[] = ['filter', 'scorer', 'producer'];
+
 /** Checks every property of every kind of a plugin; nothing that the plugin does makes it reject. */
 export async function checkContract(subject: Subject, options: CheckOptions): Promise<readonly Finding[]> {
   const findings: Finding[] = [];
   for (const kind of subject.kinds) {
-    const properties: readonly AnyProperty[] = PROPERTIES[kind] ?? [];
+    const properties: AnyProperty[] = [...(PROPERTIES[kind] ?? [])];
+    const call = properties[1] ?? properties[0];
+    if (call !== undefined && CONFINED_KINDS.includes(kind)) properties.push(declares(call, subject.scope));
     for (const property of properties) {
       const failure = await searchFailure(subject, property, options);
       findings.push({ kind, property: property.name, failure });
     }
-    const [first] = properties;
-    if (first !== undefined && TIMED_KINDS.includes(kind)) {
-      findings.push(await checkTime(subject, kind, { property: properties[1] ?? first, options }));
+    if (call !== undefined && TIMED_KINDS.includes(kind)) {
+      findings.push(await checkTime(subject, kind, { property: call, options }));
     }
   }
   return findings;
+}
+
+/** A property of a plugin with these dependencies, seen while `call` is checked. */
+export function declares<Instance>(
+  call: ContractProperty<Instance>,
+  scope: DataScope,
+): ContractProperty<Instance> {
+  const confinement = new Confinement(scope);
+  return {
+    name: 'it touches only data that its dependencies declare',
+    async check(plugin, one) {
+      const seen = new Set<string>();
+      await confinement.run(
+        () => call.check(plugin, one),
+        ({ access, data }) => seen.add(access === 'read' ? `read ${data}` : `wrote ${data}`),
+      );
+      return seen.size === 0 ? undefined : `it ${[...seen].join(', ')}`;
+    },
+  };
 }
 
 async function searchFailure(
