@@ -356,12 +356,13 @@ export const mine = definePlugin({
 
 test('validate --run-contract shows how a plugin breaks its contract, and with what', () => {
   const file = folder({
-    'broken.ts': `import { defineScorer, z, type Endpoint } from 'endpoint-picker/plugin';
+    'broken.ts': `import { defineScorer, uncachedTokensKey, z, type Endpoint } from 'endpoint-picker/plugin';
 export const broken = defineScorer({
   type: 'broken', stability: 'beta', summary: '', params: z.strictObject({}),
   create: () => ({
     category: 'balance',
     score(_request: unknown, candidates: Endpoint[], out: Float64Array) {
+      candidates[0]?.attributes.get(uncachedTokensKey('p'));
       candidates.sort((a, b) => a.metrics.waitingQueueSize - b.metrics.waitingQueueSize);
       for (let i = 0; i <= candidates.length; i += 1) out[i] = i === 2 ? 2 : Math.random();
     },
@@ -380,5 +381,7 @@ export const broken = defineScorer({
   expect(of('nothing is written past the candidates')[2]).toBe('0 candidates');
   expect(of('the same request gets the same scores again')[2]).toBe('1 candidate');
   expect(of('the candidates stay as they are')[2]).toBe('2 candidates');
+  const [undeclared, , size] = of('it touches only data that its dependencies declare');
+  expect([undeclared, size]).toEqual(['it read UncachedRequestTokensDataKey/p, with', '1 candidate']);
   expect(lines).toContain('contract: broken');
 });
