@@ -79,7 +79,7 @@ const CASES: readonly {
       [body('', true), [REPLIED, 'requestBody "" eos']],
     ],
   },
-  { name: 'full duplex: no body', view: 'whole:', script: [[headers(FULL, true), [REPLIED]]] },
+  { name: 'full duplex: no body', view: 'absent:', script: [[headers(FULL, true), [REPLIED]]] },
   {
     name: 'full duplex: trailers end the body',
     view: 'whole:ab',
@@ -150,7 +150,7 @@ const CASES: readonly {
   },
   {
     name: 'buffered: no body',
-    view: 'whole:',
+    view: 'absent:',
     script: [[headers(BUFFERED, true), [REPLIED]]],
   },
   {
@@ -300,6 +300,21 @@ test.each(CASES)('request, $name', ({ rewritten, view, script }) => {
   const text = seen.length > 40 ? `${seen.length} bytes` : seen.toString();
   expect(`${exchange.stages.contexts[0]?.bodyView}:${text}`).toBe(view);
   expect(exchange.stages.contexts).toHaveLength(1);
+});
+
+test('a rewritten body that trailers follow takes the old content-length away', () => {
+  const exchange = new FakeExchange();
+  exchange.stages.onDecide = () => decision('10.0.0.1:8000', { body: [Buffer.from('{new}')] });
+  const { requestHeaders } = headers();
+  const length = { key: 'content-length', rawValue: Buffer.from('2') };
+  const sent = [...(requestHeaders?.headers?.headers ?? []), length];
+  exchange.send({ requestHeaders: { headers: { headers: sent }, endOfStream: false }, protocolConfig: FULL });
+  const replies = exchange.send(body('ab')).send(TRAILERS).take();
+  expect(replies).toEqual([
+    `requestHeaders ${DESTINATION} -content-length +metadata`,
+    'requestBody "{new}"',
+    'requestTrailers',
+  ]);
 });
 
 describe('a decision that waits', () => {

@@ -92,7 +92,7 @@ export class RequestHalf {
     this.#accept(headers);
     if (isLast) {
       this.#phase = 'done';
-      this.#decide('whole');
+      this.#decide('absent');
     } else if (this.mode === 'none' || (this.mode === 'streamed' && !this.sendsAhead)) {
       this.#decide('none');
     } else if (this.mode === 'buffered' || this.mode === 'buffered-partial') {
@@ -188,7 +188,7 @@ export class RequestHalf {
     const context = new DecisionContext(view, this.#subset);
     this.#context = context;
     this.decision = 'pending';
-    const body = view === 'none' ? EMPTY : this.#body.whole();
+    const body = view === 'none' || view === 'absent' ? EMPTY : this.#body.whole();
     let decided: Decision | Promise<Decision>;
     try {
       decided = this.#services.requestStage.decide(request, body, context);
@@ -237,6 +237,8 @@ export class RequestHalf {
         ? new RejectionError('internal', 'the model must be rewritten, but the body is not sent here')
         : new RejectionError('too-large', 'the model must be rewritten, but the body is too long');
     }
+    // with trailers the length of the new body is not told: that of the old one must not stay
+    if (rewritten !== undefined && this.#owesTrailers) request.headers.remove('content-length');
     const contentLength = this.#contentLength(rewritten);
     if (this.#owesHeaders) {
       this.#owesHeaders = false;

@@ -57,6 +57,7 @@ export class ResponseHalf {
     if (this.#phase !== 'headers') return;
     this.#begin();
     this.response.headers = headers;
+    this.response.isBodySeen = this.mode !== 'none';
     this.response.status = Number(headers.get(':status')) || 0;
     this.response.servedEndpoint = servedEndpoint(metadata);
     this.response.hasLoadBalancerMetadata = hasLoadBalancerMetadata(metadata);

@@ -1,6 +1,9 @@
 /** Label values of one series, by label name. */
 export type Labels = { readonly [label: string]: string };
 
+/** Longest value, in characters, of a label that clients choose; a longer one is shown as `other`. */
+export const MAX_LABEL_LENGTH = 256;
+
 /** One series of a counter: `cell.value += 1`. Obtain it once, keep it. */
 export interface CounterCell {
   value: number;

@@ -17,6 +17,8 @@ export interface UsagePlace {
   readonly member: string;
   /** A batch is answered with an array of documents; each is read. */
   readonly allowsArray: boolean;
+  /** Text of events whose counts a later one tells anew, where counts of other events are added up. */
+  readonly interim?: string;
 }
 
 /** Understands the bodies of one API family. */

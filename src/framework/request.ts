@@ -6,6 +6,9 @@ import type { Parser } from './parser.ts';
 import { NO_HINTS, type PoolHint } from './pool-hint.ts';
 import type { SchedulingResult } from './profile-handler.ts';
 
+/** Flow of requests that say nothing of theirs. */
+export const DEFAULT_FAIRNESS_ID = 'default-flow';
+
 let streams = 0;
 
 /** One HTTP request on its way through the picker. Fixed shape; fields fill in as stages pass. */
@@ -33,7 +36,8 @@ export class InferenceRequest {
   targetModel = '';
   /** Higher is more important; negative may be shed. */
   priority = 0;
-  fairnessId = 'default-flow';
+  /** The flow this request belongs to; at most 256 characters once headers are processed. */
+  fairnessId = DEFAULT_FAIRNESS_ID;
   /** What producers and header processors found out about this request. */
   readonly attributes = new Attributes('request');
   /** Pool members this request may go to (subset hint applied, unreachable ones left out). */

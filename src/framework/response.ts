@@ -21,10 +21,12 @@ export type TerminationCause = 'natural' | 'client-disconnect' | 'evicted' | 'er
 
 /** The answer to one request. Fixed shape; one per request, created with it. */
 export class InferenceResponse {
-  /** HTTP status; 0 before the headers arrived. */
+  /** HTTP status; 0 before the headers arrived, and when the data plane does not send it. */
   status = 0;
-  /** Undefined before the headers arrived. */
+  /** Undefined before the headers arrived, and when the data plane skips them. */
   headers: Headers | undefined = undefined;
+  /** False when the body flows around the picker. */
+  isBodySeen = true;
   /** Server-sent events. */
   isStreaming = false;
   readonly usage = new Usage();

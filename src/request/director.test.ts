@@ -186,6 +186,7 @@ test.each([
   { name: 'a cut body', method: 'POST', view: 'prefix', code: 413 },
   { name: 'a body that is not sent', method: 'POST', view: 'none', code: 500 },
   { name: 'a request without body', method: 'GET', view: 'none', code: 0 },
+  { name: 'a request that has none, whatever its method', method: 'POST', view: 'absent', code: 0 },
 ] as const)('a rule that needs the body: $name', ({ method, view, code }) => {
   const { director } = setup({ rewriteOf: () => 'tuned' });
   const one = received({ ':method': method, 'x-gateway-model-name': 'm' });
@@ -194,6 +195,30 @@ test.each([
   const decide = () => director.decide(one, sent, { ...open, bodyView: view });
   if (code === 0) expect(decide()).toMatchObject({ body: undefined });
   else expect(decide).toThrow(expect.objectContaining({ httpStatus: code }));
+});
+
+test.each([
+  { name: 'a long model name', model: 'm'.repeat(8193), code: 400 },
+  { name: 'one that is as long as it may be', model: 'm'.repeat(8192), code: 0 },
+])('$name: $code', ({ model, code }) => {
+  const { director } = setup();
+  const bodies = [JSON.stringify({ model, messages: [{ role: 'user', content: 'x' }] }), ''];
+  for (const text of bodies) {
+    const one = received({ 'x-gateway-model-name': model });
+    director.accept(one);
+    const view = text === '' ? 'absent' : 'whole';
+    const decide = () => director.decide(one, Buffer.from(text), { ...open, bodyView: view });
+    if (code === 0) expect(decide()).toMatchObject({ body: undefined });
+    else expect(decide).toThrow(expect.objectContaining({ httpStatus: code }));
+  }
+});
+
+test('a fairness id is cut at 256 characters', () => {
+  const { director } = setup();
+  const one = received({ 'x-llm-d-inference-fairness-id': 'f'.repeat(300) });
+  director.accept(one);
+  void director.decide(one, body, open);
+  expect(one.fairnessId).toBe('f'.repeat(256));
 });
 
 test('untrusted control headers have no effect', () => {

@@ -19,6 +19,9 @@ import { rewriteModel } from './rewrite-body.ts';
 /** Methods whose requests usually have no body; an empty one is then no body. */
 const BODILESS_METHODS = new Set(['GET', 'HEAD', 'DELETE', 'OPTIONS']);
 
+/** Longest fairness id, in characters; what is longer is cut there. */
+const MAX_FAIRNESS_ID_LENGTH = 256;
+
 /** What surrounds one decision; a structural copy of what the wire hands over. */
 interface DecisionContext {
   readonly bodyView: BodyView;
@@ -127,11 +130,13 @@ export class Director {
       request.bodySizeBytes = body.length;
       parseBody(request, body, context.bodyView, this.#services.parsers);
     }
-    resolveTargetModel(request, hasBody ? context.bodyView : 'none', this.#services.rewriteOf);
+    const view = hasBody || context.bodyView === 'absent' ? context.bodyView : 'none';
+    resolveTargetModel(request, view, this.#services.rewriteOf);
     request.priority = this.#services.priorityOf(controlHeader(request.headers, 'objective') ?? '') ?? 0;
     const fairnessId = controlHeader(request.headers, 'fairnessId');
     this.#services.hooks.processHeaders(request);
     if (fairnessId !== undefined && fairnessId !== '') request.fairnessId = fairnessId;
+    request.fairnessId = request.fairnessId.slice(0, MAX_FAIRNESS_ID_LENGTH);
 
     const subset = this.#options.ignoreSubset ? undefined : context.subset;
     const candidates = locateCandidates(this.#services.endpoints(), subset);

@@ -3,8 +3,11 @@ import { RejectionError } from '../framework/errors.ts';
 import type { InferenceRequest } from '../framework/request.ts';
 import type { ParserRegistry } from './path.ts';
 
-/** How much of the request body the picker sees: all, its beginning, or nothing. */
-export type BodyView = 'whole' | 'prefix' | 'none';
+/** Longest model name, in characters: more than the longest path, which some servers take for a name. */
+const MAX_MODEL_LENGTH = 8192;
+
+/** How much of the request body the picker sees: all, its beginning, nothing, or there is none. */
+export type BodyView = 'whole' | 'prefix' | 'none' | 'absent';
 
 /**
  * Finds the parser of the path and reads the body with it. A body cut at the data plane's buffer limit that does
@@ -32,8 +35,8 @@ export function parseBody(
 /**
  * Settles `request.targetModel`: what a rule of the pool makes of the model, else the rewrite header's, else the body's,
  * else (when the body is not seen) that of `x-gateway-model-name`. `rewriteOf`: the model that a rule sends a model to;
- * undefined when none is for it. Throws when an API that needs a model has none, or when the body would have to change
- * and cannot.
+ * undefined when none is for it. Throws when an API that needs a model has none, when the name is longer than 8,192
+ * characters, or when the body would have to change and cannot.
  */
 export function resolveTargetModel(
   request: InferenceRequest,
@@ -42,6 +45,7 @@ export function resolveTargetModel(
 ): void {
   const header = controlHeader(request.headers, 'modelRewrite') ?? '';
   const { body } = request;
+  checkLength(body.model);
   if (view === 'whole') {
     const isRewritable = body.canRewriteModel && (body.model !== '' || body.requiresModel);
     const rule = isRewritable ? rewriteOf(body.model) : undefined;
@@ -52,8 +56,9 @@ export function resolveTargetModel(
     return;
   }
   const model = body.model !== '' ? body.model : (request.headers.get('x-gateway-model-name') ?? '');
+  checkLength(model);
   request.targetModel = model;
-  if (view === 'none' && request.method !== 'POST') return;
+  if (view === 'absent' || (view === 'none' && request.method !== 'POST')) return;
   const rewrite = (model === '' ? undefined : rewriteOf(model)) ?? header;
   if (rewrite === '' || rewrite === model) return;
   if (view === 'prefix') {
@@ -63,4 +68,11 @@ export function resolveTargetModel(
     );
   }
   throw new RejectionError('internal', 'model rewrite needs the body, which the proxy does not send');
+}
+
+/** What is kept of a request must not grow with what its client calls a model. */
+function checkLength(model: string): void {
+  if (model.length <= MAX_MODEL_LENGTH) return;
+  const message = `model name has ${model.length} characters, want at most ${MAX_MODEL_LENGTH}`;
+  throw new RejectionError('bad-request', message);
 }

@@ -185,6 +185,30 @@ test('a body that no parser reads passes', () => {
   }
 });
 
+test.each([
+  { name: 'no headers', headers: undefined },
+  { name: 'headers without status', headers: JSON_TYPE },
+])('$name: read and restored as others are', ({ headers }) => {
+  const { handler } = setUp();
+  const one = sent({ model: 'proxy', targetModel: 'backend' });
+  const response = headers === undefined ? new InferenceResponse() : answer(headers, 0);
+  if (headers !== undefined) handler.headers(one, response);
+  const chunk = Buffer.from('{"model":"backend","usage":{"prompt_tokens":3}}');
+  const forwarded = handler.chunk(one, response, chunk, true).toString();
+  handler.end(one, response);
+  expect(JSON.parse(forwarded)).toEqual({ model: 'proxy', usage: { prompt_tokens: 3 } });
+  expect(response.usage.promptTokens).toBe(3);
+});
+
+test('a body that is not seen keeps its length', () => {
+  const { handler } = setUp();
+  const one = sent({ model: 'proxy', targetModel: 'backend' });
+  const response = answer({ ...JSON_TYPE, 'content-length': '40' });
+  response.isBodySeen = false;
+  handler.headers(one, response);
+  expect(response.headers?.removedNames).toEqual([]);
+});
+
 describe('the model name', () => {
   test('is restored when it was rewritten, and content-length goes', () => {
     const { handler } = setUp();

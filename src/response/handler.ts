@@ -87,7 +87,8 @@ export class ResponseHandler {
       if (isRefusal(response)) this.#services.refused(request);
       else this.#attribute(request, request.endpoint, response.servedEndpoint);
     }
-    if (response.status >= 200 && response.status < 300) this.#follow(request, response, state);
+    if (response.status === 0 || (response.status >= 200 && response.status < 300))
+      this.#follow(request, response, state);
     if (request.endpoint !== undefined) this.#hooks.headers(request, response);
   }
 
@@ -96,6 +97,10 @@ export class ResponseHandler {
     const state = stateOf(request);
     if (chunk.length === 0) return state.restorer === undefined ? chunk : state.restorer.push(chunk, isLast);
     const nowMs = this.#clock.nowMs();
+    if (response.headers === undefined && response.sizeBytes === 0) {
+      response.isStreaming = isEventStream(request, response);
+      this.#follow(request, response, state);
+    }
     this.#count(request, response, chunk.length, nowMs);
     state.usage?.push(chunk, isLast);
     if (state.events !== undefined) response.events += state.events.push(chunk);
@@ -156,7 +161,7 @@ export class ResponseHandler {
   /** Prepares reading and changing the body of a successful response. */
   #follow(request: InferenceRequest, response: InferenceResponse, state: ResponseState): void {
     const { parser } = request;
-    if (parser === undefined || !parser.readsResponse) return;
+    if (parser === undefined || !parser.readsResponse || !response.isBodySeen) return;
     if (parser.createResponseReader !== undefined) {
       state.usage = parser.createResponseReader(request, response);
       return;

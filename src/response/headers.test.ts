@@ -52,7 +52,8 @@ test.each([
     kind: 'document',
     stream: false,
   },
-  { headers: undefined, asked: false, kind: 'opaque', stream: false },
+  { headers: undefined, asked: false, kind: 'document', stream: false },
+  { headers: undefined, asked: true, kind: 'events', stream: true },
 ])('$headers, stream asked for: $asked → $kind', ({ headers, asked, kind, stream }) => {
   const answered = response(200, headers);
   const asking = request({ body: { isStreaming: asked } });

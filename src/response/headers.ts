@@ -7,7 +7,7 @@ export type BodyKind = 'events' | 'document' | 'opaque';
 /** Kind of the response body: by its content type, and by what the client asked for only where it has none. */
 export function bodyKind(request: InferenceRequest, response: InferenceResponse): BodyKind {
   const { headers } = response;
-  if (headers === undefined) return 'opaque';
+  if (headers === undefined) return request.body.isStreaming ? 'events' : 'document';
   const encoding = headers.get('content-encoding') ?? '';
   const isPlain = encoding === '' || encoding.toLowerCase() === 'identity';
   const type = headers.get('content-type') ?? '';

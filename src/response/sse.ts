@@ -31,6 +31,8 @@ export class EventUsageReader implements ResponseReader {
   readonly #usage: Usage;
   /** Events without it report nothing. */
   readonly #word: Buffer;
+  /** Only events with it may be left to the next one to tell anew; empty: all may. */
+  readonly #interim: Buffer;
   /** Start of an event that is not complete. */
   #carry: Buffer = NOTHING;
   #length = 0;
@@ -44,6 +46,7 @@ export class EventUsageReader implements ResponseReader {
     this.#usage = usage;
     const { usagePlace } = parser;
     this.#word = usagePlace === undefined ? USAGE : Buffer.from(usagePlace.member);
+    this.#interim = usagePlace?.interim === undefined ? NOTHING : Buffer.from(usagePlace.interim);
   }
 
   push(chunk: Buffer): void {
@@ -118,12 +121,21 @@ export class EventUsageReader implements ResponseReader {
       const eventStart = Math.max(start, before);
       const eventEnd = after < 0 || after > end ? end : after;
       if (!this.#latest.isRepeatedBy(bytes, found, eventEnd)) this.#decodeLatest();
-      if (!this.#latest.keep(bytes, eventStart, found, eventEnd)) {
+      const isKept =
+        this.#isInterim(bytes, eventStart, eventEnd) && this.#latest.keep(bytes, eventStart, found, eventEnd);
+      if (!isKept) {
+        this.#decodeLatest();
         this.#readEvent(bytes.subarray(eventStart, eventEnd));
       }
       start = eventEnd;
       found = findUsage(bytes, this.#word, start, end);
     }
+  }
+
+  #isInterim(bytes: Buffer, start: number, end: number): boolean {
+    if (this.#interim.length === 0) return true;
+    const at = bytes.indexOf(this.#interim, start);
+    return at >= 0 && at < end;
   }
 
   #decodeLatest(): void {

@@ -1,7 +1,7 @@
 import type { Endpoint } from '../framework/endpoint.ts';
-import type { CounterCell, Instruments } from '../framework/instruments.ts';
+import { type CounterCell, type Instruments, MAX_LABEL_LENGTH } from '../framework/instruments.ts';
 
-/** Model names come from clients; past this many the cells are looked up each time instead of being kept. */
+/** Model names come from clients; past this many, and for long ones, cells are looked up instead of being kept. */
 const MAX_MODELS_KEPT = 1000;
 
 /** Counts scheduling attempts by outcome, model and first target, without building label strings per request. */
@@ -37,7 +37,7 @@ export class Attempts {
       namespace: target?.namespace ?? '',
       port: target === undefined ? '' : String(target.port),
     });
-    if (cells.size < MAX_MODELS_KEPT) cells.set(model, cell);
+    if (cells.size < MAX_MODELS_KEPT && model.length <= MAX_LABEL_LENGTH) cells.set(model, cell);
     return cell;
   }
 }

@@ -1,8 +1,10 @@
+import { MAX_LABEL_LENGTH } from '../framework/instruments.ts';
+
 /** What values past the bound become. */
 export const OTHER = 'other';
 
 /**
- * Bounds the number of values that clients can bring into one kind of label. Admission is sticky, so that what is
+ * Bounds the number and the length of values that clients can bring into one kind of label. Admission is sticky, so that what is
  * added under a value is also taken off under it.
  */
 export class LabelBound {
@@ -15,10 +17,10 @@ export class LabelBound {
     this.#limit = limit;
   }
 
-  /** `value` itself while there is room or when it was admitted before; '' always passes. */
+  /** `value` itself while there is room or when it was admitted before, unless it is too long; '' always passes. */
   admit(value: string): string {
     if (value === '' || this.#admitted.has(value) || this.#pinned.has(value)) return value;
-    if (this.#admitted.size >= this.#limit) return OTHER;
+    if (value.length > MAX_LABEL_LENGTH || this.#admitted.size >= this.#limit) return OTHER;
     this.#admitted.add(value);
     return value;
   }

@@ -125,6 +125,15 @@ test('model names share one bound of 1,000 values; later ones are other, admitte
   expect(late).toBe(metrics.counter('request_total', { ...FLOW, model_name: 'later' }));
 });
 
+test('long values are other and use up no room', () => {
+  const metrics = registry();
+  const longest = 'm'.repeat(256);
+  metrics.pinModel('p'.repeat(300));
+  for (let i = 0; i < 2000; i += 1) metrics.admit('model', `${longest}${i}`);
+  const shown = [longest, `${longest}x`, 'p'.repeat(300)].map((name) => metrics.admit('model', name).length);
+  expect(shown).toEqual([256, 'other'.length, 300]);
+});
+
 test('gauges whose labels fell together as other are summed', () => {
   const metrics = registry();
   for (let i = 0; i < 1000; i += 1) metrics.admit('fairness', `f${i}`);

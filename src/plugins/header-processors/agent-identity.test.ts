@@ -44,6 +44,16 @@ test('agent-identity: any header value is taken trimmed, or not at all', () => {
   );
 });
 
+test('agent-identity: it stands in for a missing fairness id, not for one that another plugin chose', () => {
+  const flowOf = (fairnessId: string | undefined) => {
+    const built = request({ headers: { 'session-id': 'agent-7' } });
+    if (fairnessId !== undefined) built.fairnessId = fairnessId;
+    agentIdentity.create(agentIdentity.params.parse({}), context()).requestHeaders(built);
+    return built.fairnessId;
+  };
+  expect([flowOf(undefined), flowOf('mine')]).toEqual(['agent-7', 'mine']);
+});
+
 test('agent-identity: unknown parameters and empty names are refused', () => {
   expect(agentIdentity.params.safeParse({ headers: [] }).success).toBe(false);
   expect(agentIdentity.params.safeParse({ additionalSessionHeaders: [''] }).success).toBe(false);

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { HeaderProcessor } from '../../framework/hooks.ts';
 import { definePlugin } from '../../framework/plugin.ts';
-import type { InferenceRequest } from '../../framework/request.ts';
+import { DEFAULT_FAIRNESS_ID, type InferenceRequest } from '../../framework/request.ts';
 import { AGENT_IDENTITY } from '../attributes/identity.ts';
 
 /** Headers in which coding agents and their proxies send a session, in order of preference. */
@@ -36,6 +36,8 @@ class AgentIdentity implements HeaderProcessor {
       const value = request.headers.get(name)?.trim() ?? '';
       if (value === '') continue;
       request.attributes.set(AGENT_IDENTITY, value);
+      // the client's own header still goes before it, and so does what an earlier plugin chose
+      if (request.fairnessId === DEFAULT_FAIRNESS_ID) request.fairnessId = value;
       return;
     }
   }

@@ -49,6 +49,26 @@ test('hints, and what is never done with such a body', () => {
   });
 });
 
+test('events of a batch that differ in numbers alone are added up', () => {
+  const usage = new Usage();
+  const reader = new EventUsageReader(parser, usage);
+  const event = (id: number, finish: string | null, completion: number) => {
+    const info = {
+      id: `req${id}`,
+      finish_reason: finish,
+      prompt_tokens: 5 + id,
+      completion_tokens: completion,
+    };
+    reader.push(Buffer.from(`data: ${JSON.stringify({ text: 'x', meta_info: info })}\n\n`));
+  };
+  event(1, null, 1);
+  event(2, null, 1);
+  event(1, 'stop', 7);
+  event(2, 'stop', 7);
+  reader.finish();
+  expect(usage).toMatchObject({ promptTokens: 13, completionTokens: 14, totalTokens: 27 });
+});
+
 test.each([
   { sampling: { max_new_tokens: 0 }, want: 0 },
   { sampling: { max_new_tokens: -1 }, want: Number.NaN },

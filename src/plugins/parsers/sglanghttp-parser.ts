@@ -16,7 +16,7 @@ class SglangHttpParser implements Parser {
   readonly protocols = ['kubernetes.io/h2c', 'http'] as const;
   readonly readsResponse = true;
   readonly errorShape = 'openai';
-  readonly usagePlace = { member: 'meta_info', allowsArray: true };
+  readonly usagePlace = { member: 'meta_info', allowsArray: true, interim: '"finish_reason":null' };
 
   parse(bytes: Buffer): ParsedBody {
     const { json, longTexts } = decodeObject(bytes, INVALID);

@@ -1,10 +1,16 @@
-import type { CounterCell, HistogramCell, Instruments } from '../../../framework/instruments.ts';
+import {
+  type CounterCell,
+  type HistogramCell,
+  type Instruments,
+  MAX_LABEL_LENGTH,
+} from '../../../framework/instruments.ts';
 import type { PluginContext } from '../../../framework/plugin.ts';
 import type { InferenceRequest } from '../../../framework/request.ts';
 import type { SampleKind } from './sample-buffer.ts';
 
 /** Pairs of models that are told apart; later ones count as `other`. The bound of the registry for one label. */
 const MAX_PAIRS = 1000;
+const OTHER = 'other';
 
 /** Cells of one kind of latency and one pair of models. Gauges show what was last set. */
 interface LatencyCells {
@@ -51,13 +57,13 @@ export class LatencyMetrics {
   }
 
   #cellsOf(request: InferenceRequest): PairCells {
-    let model = request.body.model;
-    let target = request.targetModel;
+    let model = shown(request.body.model);
+    let target = shown(request.targetModel);
     let key = `${model}\n${target}`;
     let cells = this.#pairs.get(key);
     if (cells !== undefined) return cells;
     if (this.#pairs.size >= MAX_PAIRS) {
-      [model, target] = ['other', 'other'];
+      [model, target] = [OTHER, OTHER];
       key = `${model}\n${target}`;
       cells = this.#pairs.get(key);
       if (cells !== undefined) return cells;
@@ -90,4 +96,9 @@ export class LatencyMetrics {
       last,
     };
   }
+}
+
+/** Clients choose names of any length. */
+function shown(model: string): string {
+  return model.length > MAX_LABEL_LENGTH ? OTHER : model;
 }

@@ -1,10 +1,10 @@
-import type { CounterCell } from '../../../framework/instruments.ts';
+import { type CounterCell, MAX_LABEL_LENGTH } from '../../../framework/instruments.ts';
 import type { PluginContext } from '../../../framework/plugin.ts';
 
 /** Stages that a request goes through, as metrics name them. */
 export type Decision = 'decode-only' | 'prefill-decode' | 'encode-decode' | 'encode-prefill-decode';
 
-/** Model names come from clients; past this many the cells are looked up each time instead of being kept. */
+/** Model names come from clients; past this many, and for long ones, cells are looked up instead of being kept. */
 const MAX_MODELS_KEPT = 1000;
 
 /** The decision for a request that is encoded elsewhere or not, and prefilled elsewhere or not. */
@@ -41,7 +41,7 @@ export class DecisionCounts {
         model_name: model === '' ? 'unknown' : model,
         decision_type: decision,
       });
-      if (cells.size < MAX_MODELS_KEPT) cells.set(model, cell);
+      if (cells.size < MAX_MODELS_KEPT && model.length <= MAX_LABEL_LENGTH) cells.set(model, cell);
     }
     cell.value += 1;
   }
