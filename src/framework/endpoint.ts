@@ -98,6 +98,17 @@ export class Endpoint {
   }
 }
 
+/** Planned intervals after which a scrape is late: one that is due is waited for. */
+const LATE_INTERVALS = 1.5;
+
+/**
+ * Age in milliseconds past which the last scrape of an endpoint says nothing of now: `thresholdMs`, or longer where the
+ * next one was planned for later.
+ */
+export function staleAfterMs({ scrapeIntervalMs }: Endpoint, thresholdMs: number): number {
+  return Math.max(thresholdMs, LATE_INTERVALS * scrapeIntervalMs);
+}
+
 /** `address:port`, with brackets around an IPv6 address. */
 export function hostPort(address: string, port: number): string {
   return address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`;

@@ -162,6 +162,17 @@ test('block index: a larger capacity takes effect at once, a smaller one with th
   expect(matches(target, chain(3, 2), 1)).toEqual([2]);
 });
 
+test.each([3e9, 2 ** 31, 2 ** 32, Number.POSITIVE_INFINITY, Number.NaN, -1, 0])(
+  'block index: a capacity of %d holds something, and not more than it may',
+  (capacity) => {
+    const target = index();
+    target.addEndpoint(0, capacity);
+    target.setCapacity(0, capacity);
+    insert(target, 0, chain(1, 8));
+    expect(target.heldBy(0)).toBe(capacity > 1 ? 8 : 1);
+  },
+);
+
 test('block index: a slot is free for another endpoint as soon as the first left', () => {
   const target = withEndpoints(index(), 1);
   insert(target, 0, chain(1, 500));

@@ -19,6 +19,9 @@ const SWEEP_PER_INSERT = 64;
  */
 const MAX_SECOND_CHANCES = 8192;
 
+/** More than any memory holds. */
+const MAX_CAPACITY = 2 ** 31 - 1;
+
 /** Evictions after which the fullest lane is looked for again. */
 const VICTIM_EVICTIONS = 256;
 
@@ -107,7 +110,7 @@ export class BlockIndex {
     this.#table.fit(lane, (forgotten) => this.#forgot(forgotten));
     this.#laneOf[slot] = lane;
     this.#state[lane] = ACTIVE;
-    this.#capacity[lane] = Math.max(1, capacity);
+    this.#capacity[lane] = heldAtMost(capacity);
     this.#walk.admit(lane, slot);
     return true;
   }
@@ -119,7 +122,7 @@ export class BlockIndex {
   setCapacity(slot: number, capacity: number): boolean {
     const lane = this.#lane(slot);
     if (lane === NONE) return false;
-    this.#capacity[lane] = Math.max(1, capacity);
+    this.#capacity[lane] = heldAtMost(capacity);
     return true;
   }
 
@@ -308,4 +311,9 @@ export class BlockIndex {
 export interface BlockRange {
   readonly from: number;
   readonly to: number;
+}
+
+/** A capacity as an `Int32Array` can have it; what servers report may be anything. */
+function heldAtMost(capacity: number): number {
+  return capacity >= 1 ? Math.min(capacity, MAX_CAPACITY) : 1;
 }

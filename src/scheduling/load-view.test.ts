@@ -15,6 +15,16 @@ describe('refreshLoadViews', () => {
     expect(one.isFresh).toBe(true);
   });
 
+  test('one that is scraped at longer intervals is fresh until its next scrape is late', () => {
+    const isFreshAfter = (ageMs: number) => {
+      const one = endpoint({ updatedAtMs: NOW_MS - ageMs });
+      one.scrapeIntervalMs = 5_000;
+      refreshLoadViews([one], NOW_MS, STALENESS_MS);
+      return one.isFresh;
+    };
+    expect([isFreshAfter(5_000), isFreshAfter(7_500), isFreshAfter(7_501)]).toEqual([true, true, false]);
+  });
+
   test('a never-scraped endpoint is taken as loaded as the fullest fresh one', () => {
     const fresh = [
       endpoint({ waitingQueueSize: 4, runningRequestsSize: 1, kvCacheUsage: 0.2 }),

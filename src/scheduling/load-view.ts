@@ -1,8 +1,8 @@
-import { type Endpoint, EndpointMetrics } from '../framework/endpoint.ts';
+import { type Endpoint, EndpointMetrics, staleAfterMs } from '../framework/endpoint.ts';
 
 /**
- * Sets what filters and scorers will read of each candidate. An endpoint scraped at most `stalenessMs` ago is read
- * as scraped. Any other gets a cautious estimate, so that one nobody heard of never looks idle beside one that
+ * Sets what filters and scorers will read of each candidate. An endpoint scraped at most `stalenessMs` ago, or
+ * whose next scrape is not late, is read as scraped. Any other gets a cautious estimate, so that one nobody heard of never looks idle beside one that
  * reports:
  *
  *   waitingQueueSize    = max(max waiting over the fresh candidates, own in-flight requests)
@@ -24,7 +24,7 @@ export function refreshLoadViews(candidates: readonly Endpoint[], nowMs: number,
   let hasStale = false;
   for (const candidate of candidates) {
     const scraped = candidate.scraped;
-    if (nowMs - scraped.updatedAtMs <= stalenessMs) {
+    if (nowMs - scraped.updatedAtMs <= staleAfterMs(candidate, stalenessMs)) {
       candidate.isFresh = true;
       candidate.metrics = scraped;
       if (scraped.waitingQueueSize > waiting) waiting = scraped.waitingQueueSize;

@@ -318,7 +318,7 @@ export const FLAGS = [
     kind: 'duration',
     default: 2000,
     section: 'Metrics',
-    doc: "Age at which an endpoint's metrics no longer count in the pool gauges.",
+    doc: "Age at which an endpoint's metrics no longer count in the pool gauges and scheduling takes it to be as busy as the busiest, unless its next scrape is due later. A year trusts them for ever.",
   },
   {
     name: 'metrics-port',
