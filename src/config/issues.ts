@@ -1,9 +1,14 @@
 import type { z } from 'zod';
+import { WANT_DURATION } from '../framework/schema.ts';
 import { type ConfigNode, entryOf, type Path, pathText, plainOf, positionOf } from './node.ts';
 import type { ProblemCode, ProblemList } from './problems.ts';
 import { suggest } from './suggest.ts';
 
 type Issue = z.core.$ZodIssue;
+type Union = z.core.$ZodIssueInvalidUnion;
+
+/** Messages of declarations that begin so are told together with what was got. */
+const WANT = 'want ';
 
 /** A value that was checked, and where it stands. */
 export interface Checked {
@@ -24,7 +29,12 @@ const HINTS: ReadonlyMap<string, string> = new Map([
   ['requestHandler.parser', 'parsers is a list; write parsers: [{pluginRef: …}]'],
 ]);
 
-/** Reports what zod found, each mistake with its place in the text. */
+/** Checks plain data. The issues have the messages that the declaration gives, and '' where it gives none. */
+export function check(declaration: z.ZodType, plain: unknown): z.ZodSafeParseResult<unknown> {
+  return declaration.safeParse(plain, { error: () => '' });
+}
+
+/** Reports what `check` found, each mistake with its place in the text. */
 export function reportIssues(issues: readonly Issue[], checked: Checked, problems: ProblemList): void {
   for (const issue of issues) reportIssue(issue, [], checked, problems);
 }
@@ -36,25 +46,20 @@ function reportIssue(issue: Issue, prefix: Path, checked: Checked, problems: Pro
     for (const key of issue.keys) unknownKey(key, below, checked, problems);
     return;
   }
-  if (issue.code === 'invalid_union') {
-    const nearest = issue.errors.toSorted((a, b) => a.length - b.length)[0] ?? [];
-    for (const inner of nearest) reportIssue(inner, below, checked, problems);
-    if (nearest.length > 0) return;
+  if (issue.code === 'invalid_key') {
+    const at = positionOf(checked.node, below, { ofKey: true });
+    problems.error('invalid-value', { path, at }, keyText(issue, below, checked));
+    return;
+  }
+  if (issue.code === 'invalid_union' && issue.message === '') {
+    const nearest = alternatives(issue).toSorted((a, b) => a.length - b.length)[0] ?? [];
+    if (nearest.length > 0 && !nearest.some(isOfOtherKind)) {
+      for (const inner of nearest) reportIssue(inner, below, checked, problems);
+      return;
+    }
   }
   const node = nodeAt(checked.node, below);
   const at = positionOf(checked.node, below);
-  const where = pathText(path);
-  if (node === undefined && below.length > 0 && issue.code !== 'custom') {
-    const key = String(below.at(-1));
-    const parent = pathText(path.slice(0, -1));
-    problems.error(
-      'invalid-value',
-      { path, at },
-      `${parent === '' ? key : `${parent}: ${key}`} is missing, want ${wanted(issue)}`,
-    );
-    return;
-  }
-  const got = node === undefined ? 'nothing' : describe(node);
   const suggestion =
     issue.code === 'invalid_value' && node?.kind === 'scalar' && typeof node.value === 'string'
       ? suggest(
@@ -64,11 +69,46 @@ function reportIssue(issue: Issue, prefix: Path, checked: Checked, problems: Pro
       : undefined;
   const code: ProblemCode =
     issue.code === 'custom' && node?.kind === 'map' ? 'invalid-parameters' : 'invalid-value';
-  const message =
-    issue.code === 'custom' && node?.kind === 'map'
-      ? `${where}: ${issue.message}`
-      : `${where}: got ${got}, want ${isDuration(issue, below, checked) ? DURATION : wanted(issue)}${unquote(issue, node)}`;
-  problems.error(code, { path, at }, message, suggestion);
+  problems.error(code, { path, at }, valueText(issue, below, checked), suggestion);
+}
+
+/** What is wrong with a value, or with the lack of one. */
+function valueText(issue: Issue, below: Path, checked: Checked): string {
+  const path = [...checked.path, ...below];
+  const node = nodeAt(checked.node, below);
+  const { message } = issue;
+  if (message === '' || message.startsWith(WANT)) {
+    const want = message || `${WANT}${wanted(issue, below, checked)}`;
+    if (node !== undefined) return `${pathText(path)}: got ${describe(node)}, ${want}${unquote(issue, node)}`;
+    const parent = pathText(path.slice(0, -1));
+    const key = String(path.at(-1));
+    return `${parent === '' ? key : `${parent}: ${key}`} is missing, ${want}`;
+  }
+  const got = node?.kind === 'scalar' ? describe(node) : '';
+  const isSaid = got === '' || (got.startsWith('"') && message.includes(got));
+  return `${pathText(path)}: ${message}${isSaid ? '' : ` (got ${got})`}`;
+}
+
+/** What is wrong with a key that people choose. */
+function keyText(issue: z.core.$ZodIssueInvalidKey, below: Path, checked: Checked): string {
+  const parent = pathText([...checked.path, ...below.slice(0, -1)]);
+  const key = JSON.stringify(String(below.at(-1)));
+  const [inner] = issue.issues;
+  const message = issue.message || inner?.message || '';
+  if (message !== '' && !message.startsWith(WANT)) return `${parent}: key ${key}: ${message}`;
+  const want = inner === undefined ? 'another key' : wanted(inner, below, checked);
+  return `${parent}: got the key ${key}, ${message || `${WANT}${want}`}`;
+}
+
+/** Of a union, the alternatives of the value's kind; all when it is of no such kind. */
+function alternatives({ errors }: Union): readonly (readonly Issue[])[] {
+  const ofKind = errors.filter((issues) => !issues.some(isOfOtherKind));
+  return ofKind.length > 0 ? ofKind : errors;
+}
+
+/** The value is another kind of thing, or another constant. */
+function isOfOtherKind({ code, path }: Issue): boolean {
+  return path.length === 0 && (code === 'invalid_type' || code === 'invalid_value');
 }
 
 function unknownKey(key: string, below: Path, checked: Checked, problems: ProblemList): void {
@@ -107,17 +147,19 @@ function describe(node: ConfigNode): string {
   return JSON.stringify(text);
 }
 
-const DURATION = 'a duration such as "300ms" or "1m30s"';
+/** Whether the text that is missing here is a duration: another text is refused as none. */
+function isDuration(below: Path, checked: Checked): boolean {
+  const parsed = check(checked.declaration, withText(plainOf(checked.node), below, 'no duration'));
+  return !parsed.success && refusesDuration(parsed.error.issues, below);
+}
 
-/** A bare number where a duration belongs: some text is taken there, and not any. */
-function isDuration(issue: Issue, below: Path, checked: Checked): boolean {
-  if (issue.code !== 'invalid_type' || issue.expected !== 'string') return false;
-  const isTaken = (text: string) => {
-    const parsed = checked.declaration.safeParse(withText(plainOf(checked.node), below, text));
-    const place = pathText(below);
-    return parsed.success || !parsed.error.issues.some((other) => pathText(other.path.map(stepOf)) === place);
-  };
-  return isTaken('1s') && !isTaken('1 fortnight');
+function refusesDuration(issues: readonly Issue[], below: Path): boolean {
+  return issues.some((issue) => {
+    const rest = below.slice(issue.path.length);
+    if (pathText(issue.path.map(stepOf)) !== pathText(below.slice(0, issue.path.length))) return false;
+    if (issue.code === 'invalid_union') return issue.errors.some((inner) => refusesDuration(inner, rest));
+    return rest.length === 0 && issue.message === WANT_DURATION;
+  });
 }
 
 /** A copy of plain data with `text` at `path`. */
@@ -152,29 +194,51 @@ const TYPE_NAMES: ReadonlyMap<string, string> = new Map([
 ]);
 
 /** What belongs there. */
-function wanted(issue: Issue): string {
+function wanted(issue: Issue, below: Path, checked: Checked): string {
   switch (issue.code) {
     case 'invalid_type':
+      if (issue.expected === 'string' && isDuration(below, checked)) return WANT_DURATION.slice(WANT.length);
       return TYPE_NAMES.get(issue.expected) ?? issue.expected;
     case 'too_small':
       return bound(issue.origin, issue.inclusive === false ? 'more than' : 'at least', Number(issue.minimum));
     case 'too_big':
       return bound(issue.origin, issue.inclusive === false ? 'less than' : 'at most', Number(issue.maximum));
     case 'invalid_value':
-      return `one of ${issue.values.map((value) => String(value)).join(', ')}`;
+      return oneOf(issue.values);
     case 'not_multiple_of':
       return `a multiple of ${issue.divisor}`;
     case 'invalid_format':
+      return issue.pattern === undefined ? `a valid ${issue.format}` : `text that matches ${issue.pattern}`;
+    case 'invalid_union':
+      return unionWanted(issue, below, checked);
     case 'invalid_key':
     case 'invalid_element':
-    case 'invalid_union':
     case 'unrecognized_keys':
-      return issue.message.charAt(0).toLowerCase() + issue.message.slice(1);
     case 'custom':
-      return issue.message.replace(/^not /, '');
+      return 'another value';
     default:
       return issue satisfies never;
   }
+}
+
+/** What any of the alternatives takes; an empty text stands for absence and is not worth a word. */
+function unionWanted(issue: Union, below: Path, checked: Checked): string {
+  if ('options' in issue && issue.options !== undefined) return oneOf(issue.options);
+  const wants = alternatives(issue).flatMap(([first]) => {
+    if (
+      first === undefined ||
+      (first.code === 'invalid_value' && first.values.every((value) => value === ''))
+    )
+      return [];
+    return [
+      first.message.startsWith(WANT) ? first.message.slice(WANT.length) : wanted(first, below, checked),
+    ];
+  });
+  return [...new Set(wants)].join(' or ') || 'another value';
+}
+
+function oneOf(values: readonly unknown[]): string {
+  return `one of ${values.map((value) => (value === '' ? '""' : String(value))).join(', ')}`;
 }
 
 function bound(origin: string, relation: string, limit: number): string {

@@ -11,7 +11,7 @@ import {
 import { readDocument } from './document.ts';
 import { Draft, type LoadOptions, type PluginEntry } from './draft.ts';
 import { readGates } from './gates.ts';
-import { reportIssues } from './issues.ts';
+import { check, reportIssues } from './issues.ts';
 import { inputSchema, keysAt } from './json-schema.ts';
 import { migratePlugins } from './legacy.ts';
 import { type ConfigNode, entryOf, isNull, type MapNode, type Path, plainOf } from './node.ts';
@@ -121,7 +121,7 @@ function emptyDocument(): MapNode {
 }
 
 function checkShape(root: MapNode, problems: ProblemList): void {
-  const parsed = documentSchema.safeParse(plainOf(root));
+  const parsed = check(documentSchema, plainOf(root));
   if (parsed.success) return;
   const schema = inputSchema(documentSchema);
   const knownKeys = (below: Path) => keysAt(schema, below);

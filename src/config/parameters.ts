@@ -1,6 +1,6 @@
 import type { z } from 'zod';
 import type { AnyPluginDefinition } from '../framework/plugin.ts';
-import { reportIssues } from './issues.ts';
+import { check, reportIssues } from './issues.ts';
 import { inputSchema, type JsonSchema, keysAt } from './json-schema.ts';
 import {
   type ConfigNode,
@@ -79,7 +79,7 @@ function parse(
   problems: ProblemList,
 ): z.ZodSafeParseResult<unknown> | undefined {
   try {
-    return declaration.safeParse(plainOf(node));
+    return check(declaration, plainOf(node));
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
     problems.error(

@@ -30,7 +30,7 @@ export const poolsSchema = z
     const seen = new Set<string>();
     for (const [i, { name, namespace = '' }] of pools.entries()) {
       const key = `${namespace}/${name}`;
-      if (seen.has(key)) context.addIssue({ code: 'custom', path: [i, 'name'], message: 'listed twice' });
+      if (seen.has(key)) context.addIssue({ code: 'custom', path: [i, 'name'], message: 'is listed twice' });
       seen.add(key);
     }
   });

@@ -44,8 +44,8 @@ test('schemas deliver milliseconds and integers, and say what they wanted', () =
   expect(schema.parse({})).toEqual({ wait: 50 });
   expect(schema.parse({ wait: '2s', size: '1Ki' })).toEqual({ wait: 2000, size: 1024 });
   expect(schema.parse({ size: 12 })).toEqual({ wait: 50, size: 12 });
-  expect(schema.safeParse({ wait: 'soon' }).error?.issues[0]?.message).toContain('not a duration');
-  expect(schema.safeParse({ size: 'big' }).error?.issues[0]?.message).toContain('not a quantity');
+  expect(schema.safeParse({ wait: 'soon' }).error?.issues[0]?.message).toContain('want a duration');
+  expect(schema.safeParse({ size: 'big' }).error?.issues[0]?.message).toContain('want a quantity');
 });
 
 test('any text is a duration or undefined, never an exception', () => {

@@ -26,6 +26,9 @@ export function parseDuration(text: string): number | undefined {
   return end > 0 && end === rest.length ? sign * total : undefined;
 }
 
+/** What is said of text that is no duration. */
+export const WANT_DURATION = 'want a duration such as "300ms" or "1m30s"';
+
 /** A Go duration string; the value arrives in milliseconds. */
 export function duration() {
   return z
@@ -33,11 +36,7 @@ export function duration() {
     .transform((text, context) => {
       const ms = parseDuration(text);
       if (ms !== undefined) return ms;
-      context.issues.push({
-        code: 'custom',
-        message: `not a duration such as "300ms" or "1m30s"`,
-        input: text,
-      });
+      context.issues.push({ code: 'custom', message: WANT_DURATION, input: text });
       return z.NEVER;
     })
     .meta({ type: 'string', description: 'Go duration, such as "300ms" or "1m30s"' });
@@ -77,12 +76,14 @@ export function parseQuantity(text: string): number | undefined {
   return Math.ceil(Number(match[1]) * (factor ?? 1));
 }
 
+const WANT_QUANTITY = 'want a quantity such as "500M" or "1Gi"';
+
 /** A Kubernetes quantity, string or number; the value arrives as an integer. */
 export function quantity() {
-  return z.union([z.number(), z.string()]).transform((value, context) => {
+  return z.union([z.number(), z.string()], WANT_QUANTITY).transform((value, context) => {
     const parsed = parseQuantity(String(value));
     if (parsed !== undefined) return parsed;
-    context.issues.push({ code: 'custom', message: 'not a quantity such as "500M" or "1Gi"', input: value });
+    context.issues.push({ code: 'custom', message: WANT_QUANTITY, input: value });
     return z.NEVER;
   });
 }

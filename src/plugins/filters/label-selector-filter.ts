@@ -10,8 +10,8 @@ const DNS_LABEL = '[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?';
 const VALUE = new RegExp(`^(?:${PART})?$`);
 const KEY = new RegExp(`^(?:(?=[^/]{1,253}/)${DNS_LABEL}(?:\\.${DNS_LABEL})*/)?${PART}$`);
 
-const labelKey = z.string().regex(KEY, 'not a Kubernetes label key');
-const labelValue = z.string().regex(VALUE, 'not a Kubernetes label value');
+const labelKey = z.string().regex(KEY, 'want a Kubernetes label key');
+const labelValue = z.string().regex(VALUE, 'want a Kubernetes label value');
 
 const expression = z
   .strictObject({

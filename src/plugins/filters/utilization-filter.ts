@@ -24,7 +24,7 @@ const condition = z
   })
   .refine((value) => value.metric !== 'kv-cache-utilization' || value.maxValue <= 1, {
     path: ['maxValue'],
-    message: 'at most 1, since kv-cache-utilization is a share',
+    message: 'want at most 1, since kv-cache-utilization is a share',
   });
 
 type Condition = z.infer<typeof condition>;

@@ -46,11 +46,11 @@ const params = z
   })
   .refine((config) => config.maxPerReplica !== 0, {
     path: ['maxPerReplica'],
-    message: 'got 0, want -1 or at least 1',
+    message: 'want -1 or at least 1',
   })
   .refine((config) => config.maxBatchSize !== 0, {
     path: ['maxBatchSize'],
-    message: 'got 0, want -1 or at least 1',
+    message: 'want -1 or at least 1',
   })
   .refine(
     (config) =>

@@ -93,12 +93,12 @@ test.each([
   {
     name: 'a text',
     parameters: `attributes: [{key: {name: a}, expression: "'a'"}]`,
-    want: /no valid CEL expression: it gives string, wanted int/,
+    want: /no valid CEL expression: it gives string, want int/,
   },
   {
     name: 'a condition that is a number',
     parameters: 'attributes: [{key: {name: a}, expression: "1", condition: "1"}]',
-    want: /condition.*no valid CEL expression: it gives int, wanted bool/,
+    want: /condition.*no valid CEL expression: it gives int, want bool/,
   },
   {
     name: 'an unknown member',

@@ -106,11 +106,11 @@ function check(text: string, types: readonly string[], issues: z.RefinementCtx):
   try {
     const { valid, type, error } = ENVIRONMENT.parse(text).check();
     if (!valid) fault = firstLine(error);
-    else if (!types.includes(String(type))) fault = `it gives ${String(type)}, wanted ${types[0] ?? ''}`;
+    else if (!types.includes(String(type))) fault = `it gives ${String(type)}, want ${types[0] ?? ''}`;
   } catch (error) {
     fault = firstLine(error);
   }
-  if (fault !== undefined) issues.addIssue({ code: 'custom', message: `no valid CEL expression: ${fault}` });
+  if (fault !== undefined) issues.addIssue({ code: 'custom', message: `is no valid CEL expression: ${fault}` });
 }
 
 /** Messages of the evaluator show the expression below their first line. */

@@ -16,7 +16,7 @@ const fixedRange = z
     min: z.number().default(0).describe('Value at one end of the range.'),
     max: z.number().default(0).describe('Value at the other end; above min.'),
   })
-  .refine((range) => range.min < range.max, { path: ['max'], message: 'more than min' });
+  .refine((range) => range.min < range.max, { path: ['max'], message: 'want more than min' });
 
 const normalization = z
   .strictObject({

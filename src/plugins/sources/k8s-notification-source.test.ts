@@ -16,8 +16,12 @@ test.each([
 test.each([
   { name: 'no kind', given: { version: 'v1' }, message: /kind/ },
   { name: 'no version', given: { kind: 'Pod' }, message: /version/ },
-  { name: 'an empty kind', given: { version: 'v1', kind: '' }, message: /not a kind/ },
-  { name: 'a path for a version', given: { version: 'v1/pods', kind: 'Pod' }, message: /not an API version/ },
+  { name: 'an empty kind', given: { version: 'v1', kind: '' }, message: /want a kind/ },
+  {
+    name: 'a path for a version',
+    given: { version: 'v1/pods', kind: 'Pod' },
+    message: /want an API version/,
+  },
   { name: 'a group with a slash', given: { group: 'a/b', version: 'v1', kind: 'Pod' }, message: /API group/ },
   { name: 'an unknown member', given: { version: 'v1', kind: 'Pod', namespace: 'a' }, message: /namespace/ },
 ])('$name is refused', ({ given, message }) => {

@@ -8,9 +8,13 @@ const VERSION = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/;
 const KIND = /^[A-Za-z]([-A-Za-z0-9]*[A-Za-z0-9])?$/;
 
 const params = z.strictObject({
-  group: z.string().regex(GROUP, 'not an API group').default('').describe('API group; empty for core.'),
-  version: z.string().regex(VERSION, 'not an API version').describe('API version, such as v1.'),
-  kind: z.string().regex(KIND, 'not a kind').describe('Kind of the objects, such as Pod.'),
+  group: z
+    .string()
+    .regex(GROUP, 'want an API group, such as apps')
+    .default('')
+    .describe('API group; empty for core.'),
+  version: z.string().regex(VERSION, 'want an API version, such as v1').describe('API version, such as v1.'),
+  kind: z.string().regex(KIND, 'want a kind, such as Pod').describe('Kind of the objects, such as Pod.'),
 });
 
 type Params = z.infer<typeof params>;

@@ -139,12 +139,19 @@ describe('over plain HTTP', () => {
     subject.release(endpoint);
   });
 
-  test('an answer cut off is a failure', async () => {
+  test('an answer cut off is a failure, but no refusal: the server is there', async () => {
     await using server = await startMetricsServer(PAGE);
     server.mode = 'truncate';
     const subject = source();
     const endpoint = endpointOf(server);
-    expect((await pollFailure(subject, endpoint)).message).toContain(server.address);
+    const error = await pollFailure(subject, endpoint);
+    expect(error.message).toMatch(/^scrape of \S+: the answer is cut off: UND_ERR_SOCKET /);
+    expect(error.message).toContain(server.address);
+    expect(error.isRefused).toBe(false);
+    server.mode = 'serve';
+    expect(await pollText(subject, endpoint)).toBe(PAGE);
+    server.mode = 'truncate';
+    expect((await pollFailure(subject, endpoint)).isRefused).toBe(false);
     subject.release(endpoint);
   });
 
@@ -414,7 +421,7 @@ describe('parameters', () => {
     [{ port: 0 }, /port/],
     [{ port: 65_536 }, /port/],
     [{ interval: '-1s' }, /must not be negative/],
-    [{ interval: 'soon' }, /not a duration/],
+    [{ interval: 'soon' }, /want a duration/],
     [{ clientCertPath: 'a' }, /both or neither/],
     [{ clientKeyPath: 'a' }, /both or neither/],
     [{ pathh: '/' }, /pathh/],

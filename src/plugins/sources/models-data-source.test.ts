@@ -46,7 +46,7 @@ test.each([
 
 test.each([
   { name: 'a port, which is the endpoint’s own', given: { port: 1 }, message: /port/ },
-  { name: 'a negative interval', given: { interval: '-1s' }, message: /invalid interval/ },
+  { name: 'a negative interval', given: { interval: '-1s' }, message: /must not be negative/ },
   { name: 'a key without certificate', given: { clientKeyPath: 'k' }, message: /give both or neither/ },
   { name: 'another protocol', given: { scheme: 'ftp' }, message: /http/ },
 ])('$name is refused', ({ given, message }) => {

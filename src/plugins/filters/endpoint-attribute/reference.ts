@@ -30,14 +30,14 @@ export function checkReference(
   const name = nameOf(value);
   const member = value[own] || name === '' ? own : otherName(own);
   if (name === '') {
-    report(own, 'the name of an attribute');
+    report(own, 'want the name of an attribute');
   } else if ((value.attribute || name) !== (value.attributeKey || name)) {
-    report(otherName(own), `the value of ${own}, of which this is another name`);
+    report(otherName(own), `want the value of ${own}, of which this is another name`);
   } else if (name.includes('/') && value.producer === undefined) {
     const split = name.lastIndexOf('/');
     report(
       member,
-      `a name without slash, or a producer: write ${member}: '${name.slice(0, split)}' and producer: '${name.slice(split + 1)}', or producer: '' when the slash belongs to the name`,
+      `want a name without slash, or a producer: write ${member}: '${name.slice(0, split)}' and producer: '${name.slice(split + 1)}', or producer: '' when the slash belongs to the name`,
     );
   }
 }

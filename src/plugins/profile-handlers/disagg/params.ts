@@ -100,7 +100,7 @@ export const disaggParams = written.transform((value, context): DisaggSettings =
     );
   }
   const stageOrder = stageOrderOf(value.stageOrder);
-  if (stageOrder === undefined) return refuse(['stageOrder'], 'decode-first or prefill-first');
+  if (stageOrder === undefined) return refuse(['stageOrder'], 'want decode-first or prefill-first');
   const settings = { stageOrder, ...(flat.length > 0 ? flatNames(value) : nestedNames(value)) };
   if (stageOrder === 'prefill-first' && settings.prefillDecider !== undefined) {
     return refuse(

@@ -64,7 +64,7 @@ export const sessionAffinityParams = z
       context.addIssue({
         code: 'custom',
         path: ['sessionIdConfig', name],
-        message: `must be above 0, got ${config[name]}`,
+        message: 'must not be negative',
       });
     }
     config.sources.forEach((one, i) => {
@@ -72,7 +72,7 @@ export const sessionAffinityParams = z
       context.addIssue({
         code: 'custom',
         path: ['sessionIdConfig', 'sources', i],
-        message: `sources[${i}]: exactly one of header or attribute must be set`,
+        message: 'exactly one of header or attribute must be set',
       });
     });
   });

@@ -49,7 +49,7 @@ const revisionGating = z
   })
   .refine((gating) => gating.mode === 'disabled' || gating.requireRoles !== undefined, {
     path: ['requireRoles'],
-    message: 'requireRoles is missing: it may be left out in mode disabled only',
+    message: 'must be set, except in mode disabled',
   });
 
 /** Parameters of `disaggregatedset-rollout-screener`. */

@@ -20,7 +20,7 @@ export function intervalField(preset: string, meaning: string) {
   const presetMs = duration().parse(preset);
   return z
     .union([z.literal('').transform(() => presetMs), duration()])
-    .refine((ms) => ms >= 0, 'invalid interval: must not be negative')
+    .refine((ms) => ms >= 0, 'must not be negative')
     .prefault(preset)
     .describe(meaning);
 }
