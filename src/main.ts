@@ -1,3 +1,4 @@
+#!/usr/bin/env node
 import process from 'node:process';
 import { takeStrayError } from './own-plugins/stray.ts';
 import { systemClock } from './util/clock.ts';

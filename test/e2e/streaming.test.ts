@@ -118,10 +118,11 @@ describe.skipIf(!hasEnvoy())('answers through Envoy', () => {
     await expectNothingHeld(simulated.picker);
   });
 
-  test('a chat request without body is the client’s mistake', async () => {
+  test('a chat request without body is the client’s mistake, which the model server tells', async () => {
     const answer = await send(simulated.url, { method: 'POST' });
     expect(answer.status).toBe(400);
-    expect(JSON.parse(answer.body.toString())).toMatchObject({ error: { type: 'invalid_request_error' } });
+    expect(JSON.parse(answer.body.toString())).toMatchObject({ error: { type: 'Bad Request' } });
+    await expectNothingHeld(simulated.picker);
   });
 
   test('an error of the model server passes through', async () => {

@@ -1,8 +1,8 @@
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { BOUNDED } from '../support/bounded.ts';
@@ -25,6 +25,13 @@ test('the compiled program says its version and checks a configuration', () => {
     BOUNDED,
   );
   expect(checked).toContain('schedulingProfiles');
+});
+
+test('the compiled program runs by its own first line, as the `epp` of an installed package does', () => {
+  chmodSync(PROGRAM, 0o755);
+  const path = `${dirname(process.execPath)}:/usr/bin:/bin`;
+  const version = execFileSync(PROGRAM, ['version'], { ...BOUNDED, env: { PATH: path } });
+  expect(version).toMatch(/^\d+\.\d+\.\d+\n$/);
 });
 
 test('the compiled program serves with TLS, answers probes and ends with 0 on SIGTERM', async () => {
