@@ -40,7 +40,7 @@ export interface SourceBinding {
 /** The listed parsers, else the default ones. A second parser of a type would never be asked. */
 export function resolveParsers(outline: Outline, draft: Draft): readonly PluginEntry[] {
   if (outline.parsers.length === 0) {
-    const parsers = DEFAULT_PARSERS.map((type) => draft.add(type, 'no parser is listed'));
+    const parsers = DEFAULT_PARSERS.map((type) => draft.addDefault(type, 'parser', 'no parser is listed'));
     const present = parsers.filter((entry) => entry !== undefined);
     for (const entry of present) draft.refer(entry);
     return present;
@@ -65,7 +65,7 @@ export function resolveParsers(outline: Outline, draft: Draft): readonly PluginE
 /** The named detector, else `utilization-detector` with defaults. */
 export function resolveDetector(outline: Outline, draft: Draft): PluginEntry | undefined {
   if (outline.detector !== undefined) return draft.resolve(outline.detector, ['saturation-detector']);
-  const entry = draft.add(DEFAULT_DETECTOR, 'no saturation detector is named');
+  const entry = draft.addDefault(DEFAULT_DETECTOR, 'saturation-detector', 'no saturation detector is named');
   if (entry !== undefined) draft.refer(entry);
   return entry;
 }
@@ -138,8 +138,9 @@ function resolveExtractors(
 /** A listed source and extractor of the default types serve under any name. */
 function defaultSource(draft: Draft): SourceBinding | undefined {
   const reason = 'no metrics source is bound';
-  const source = draft.firstOfType(METRICS_SOURCE) ?? draft.add(METRICS_SOURCE, reason);
-  const extractor = draft.firstOfType(METRICS_EXTRACTOR) ?? draft.add(METRICS_EXTRACTOR, reason);
+  const source = draft.firstOfType(METRICS_SOURCE) ?? draft.addDefault(METRICS_SOURCE, 'source', reason);
+  const extractor =
+    draft.firstOfType(METRICS_EXTRACTOR) ?? draft.addDefault(METRICS_EXTRACTOR, 'extractor', reason);
   if (source === undefined || extractor === undefined) return undefined;
   draft.refer(source);
   draft.refer(extractor);

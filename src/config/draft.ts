@@ -173,6 +173,26 @@ export class Draft {
   }
 
   /**
+   * The default plugin of a kind: one is added unless a listed plugin has its name, which then serves in its place, as in
+   * the reference (`llm-d-router: pkg/epp/config/loader/defaults.go`). Reports one that is not of that kind.
+   */
+  addDefault(type: string, kind: PluginKind, reason: string): PluginEntry | undefined {
+    const existing = this.#byName.get(type);
+    if (existing === undefined) return this.add(type, reason);
+    const { definition, place } = existing;
+    if (definition.kinds.includes(kind)) return existing;
+    if (!this.#brokenNames.has(type)) {
+      this.problems.error(
+        'wrong-kind',
+        place,
+        `plugin '${type}' (type ${definition.type}) serves as ${definition.kinds.join(', ')}, but has the name of the default ${kind}, which is needed here: ${reason}; give it another name`,
+      );
+    }
+    this.#brokenNames.add(type);
+    return undefined;
+  }
+
+  /**
    * Adds a plugin of a type in the catalogue under the name of its type, and returns it; the existing one when the
    * name is taken.
    */

@@ -21,7 +21,8 @@ export const PROBLEM_CODES = {
   'deprecated-form': 'The setting has moved; it is applied as described in the message.',
   'duplicate-name': 'Two plugins or two profiles have the same name.',
   'unknown-reference': 'A reference names no plugin.',
-  'wrong-kind': 'A reference names a plugin that cannot serve there.',
+  'wrong-kind':
+    'A reference names a plugin that cannot serve there, or a plugin that cannot serve has the name of a default one.',
   'ineffective-reference': 'A reference or its weight has no effect.',
   'repeated-reference': 'The same plugin is referenced twice in one place.',
   'second-picker': 'A profile has more than one picker.',

@@ -143,7 +143,8 @@ function resolveHandler(
     }
     return handler;
   }
-  if (profiles.length === 1) return draft.add(DEFAULT_HANDLER, 'no profile handler is listed');
+  if (profiles.length === 1)
+    return draft.addDefault(DEFAULT_HANDLER, 'profile-handler', 'no profile handler is listed');
   if (!draft.isIncomplete) {
     problems.error(
       'profile-handler',
@@ -160,7 +161,7 @@ function withPicker(profile: Profile, draft: Draft): Profile {
   const plugin =
     draft.firstOfType(DEFAULT_PICKER) ??
     draft.firstOfKind('picker') ??
-    draft.add(DEFAULT_PICKER, 'no picker is listed');
+    draft.addDefault(DEFAULT_PICKER, 'picker', 'no picker is listed');
   if (plugin === undefined) return profile;
   draft.refer(plugin);
   const reason = `profile '${profile.name}' names no picker`;
