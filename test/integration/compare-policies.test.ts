@@ -1,8 +1,13 @@
-import { readFileSync } from 'node:fs';
-import { expect, test } from 'vitest';
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import process from 'node:process';
+import { expect, onTestFinished, test } from 'vitest';
 import { compareCommand } from '../../src/cli/compare/command.ts';
 import { WORKLOADS } from '../../src/cli/compare/workloads.ts';
 import { systemClock } from '../../src/util/clock.ts';
+import { BOUNDED } from '../support/bounded.ts';
 
 /** A row of a table: percentiles in milliseconds, requests by server. */
 interface Row {
@@ -58,3 +63,38 @@ test('LMETRIC is no worse than the others at any percentile, no server is idle, 
     expect(Math.min(...served)).toBeGreaterThan(total / 4 / 4);
   }
 }, 240_000);
+
+const PREFERS = `import { defineScorer, z } from 'endpoint-picker/plugin';
+export const prefers = defineScorer({
+  type: 'prefers',
+  stability: 'alpha',
+  summary: 'Prefers one endpoint.',
+  params: z.strictObject({ address: z.string() }),
+  create: ({ address }) => ({
+    category: 'affinity',
+    score(_request, candidates, out) {
+      for (const [i, one] of candidates.entries()) out[i] = one.hostPort === address ? 1 : 0;
+    },
+  }),
+});
+`;
+
+test('a configuration may name modules, seen from its file', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'compare-'));
+  onTestFinished(() => rmSync(folder, { recursive: true }));
+  const config = join(folder, 'mine.yaml');
+  writeFileSync(join(folder, 'prefers.ts'), PREFERS);
+  writeFileSync(
+    config,
+    `apiVersion: llm-d.ai/v1alpha1
+kind: EndpointPickerConfig
+plugins:
+- {type: prefers, module: ./prefers.ts, parameters: {address: "10.0.0.3:8000"}}
+`,
+  );
+  const argv = ['src/main.ts', 'demo', '--compare', '--requests=50', '--workloads=hot', '--config', config];
+  const { status, stdout, stderr } = spawnSync(process.execPath, argv, BOUNDED);
+  expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
+  const [rows = []] = stdout.split('\n\n').slice(-1).map(rowsOf);
+  expect(rows.at(-1)).toMatchObject({ policy: 'mine', requests: [0, 0, 50, 0] });
+});

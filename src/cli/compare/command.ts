@@ -92,7 +92,7 @@ function policiesOf({ config }: CompareOptions): readonly Policy[] {
         .replace(/\.ya?ml$/, '')
         .slice(0, 13),
       config,
-      text,
+      { text, file: config },
     ),
   ];
 }

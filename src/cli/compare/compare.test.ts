@@ -119,7 +119,7 @@ test('LMETRIC is config/examples/lmetric.yaml', () => {
 });
 
 test('a configuration with mistakes names them', async () => {
-  const broken = configured('mine', 'mine.yaml', 'plugins: [{type: no-such-scorer}]');
+  const broken = configured('mine', 'mine.yaml', { text: 'plugins: [{type: no-such-scorer}]', file: '' });
   await expect(outcome(workload('hot', 1, { seed: SEED }), broken)).rejects.toThrow(UsageError);
   await expect(outcome(workload('hot', 1, { seed: SEED }), broken)).rejects.toThrow(/no-such-scorer/);
 });

@@ -1,4 +1,3 @@
-import { loadConfiguration } from '../../config/load.ts';
 import { type Problem, problemText } from '../../config/problems.ts';
 import type { PollSource } from '../../framework/data-source.ts';
 import type { Endpoint } from '../../framework/endpoint.ts';
@@ -7,6 +6,7 @@ import { CATALOGUE } from '../../plugins/catalogue.ts';
 import { metricsDataSource } from '../../plugins/sources/metrics-data-source.ts';
 import type { Clock } from '../../util/clock.ts';
 import { UsageError } from '../../util/command-options.ts';
+import { type ConfigSource, loadConfig } from '../load-config.ts';
 import { PickerPolicy } from './picker-policy.ts';
 import type { SimulatedServer } from './simulated-pool.ts';
 
@@ -58,17 +58,17 @@ export const POLICIES: readonly Policy[] = [
     summary: 'each server in turn',
     start: async ({ servers }) => roundRobin(servers.length),
   },
-  configured('2/2/3', 'the default configuration: queue 2, KV cache 2, prefix 3', ''),
-  configured('LMETRIC', 'config/examples/lmetric.yaml', LMETRIC_TEXT),
+  configured('2/2/3', 'the default configuration: queue 2, KV cache 2, prefix 3', { text: '', file: '' }),
+  configured('LMETRIC', 'config/examples/lmetric.yaml', { text: LMETRIC_TEXT, file: '' }),
 ];
 
-/** The policy of a configuration document. Throws `UsageError` naming every mistake in it. */
-export function configured(name: string, summary: string, text: string): Policy {
+/** The policy of a configuration document. Its start rejects with a `UsageError` naming every mistake in it. */
+export function configured(name: string, summary: string, source: ConfigSource): Policy {
   return {
     name,
     summary,
-    start: (inputs) => {
-      const { document, problems } = loadConfiguration(text, {
+    start: async (inputs) => {
+      const { document, problems } = await loadConfig(source, {
         catalogue: catalogueWith(inputs.servers),
         allowExperimental: true,
       });
