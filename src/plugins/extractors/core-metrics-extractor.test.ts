@@ -20,6 +20,13 @@ function page(text: string): Buffer {
   return Buffer.from(text);
 }
 
+/** One request waits at each of so many engines. */
+function engines(count: number): string {
+  let text = '';
+  for (let i = 0; i < count; i += 1) text += `vllm:num_requests_waiting{engine="${i}"} 1\n`;
+  return text;
+}
+
 function fixture(name: string): Buffer {
   return readFileSync(new URL(`../../../test/fixtures/${name}`, import.meta.url));
 }
@@ -65,6 +72,11 @@ vllm:num_requests_waiting{engine="1",model_name="m"} 5.0
 # TYPE vllm:kv_cache_usage_perc gauge
 vllm:kv_cache_usage_perc{engine="0",model_name="m"} 0.25
 vllm:kv_cache_usage_perc{engine="1",model_name="m"} 0.75
+`;
+
+const TWO_ENGINES_LORA = `vllm:lora_requests_info{engine="0",max_lora="2",running_lora_adapters="old"} 10
+vllm:lora_requests_info{engine="0",max_lora="2",running_lora_adapters="chat",waiting_lora_adapters="sql"} 20
+vllm:lora_requests_info{engine="1",max_lora="4",running_lora_adapters="sql,chat",waiting_lora_adapters="tax"} 30
 `;
 
 const EDGES = `vllm:num_requests_waiting{model_name="no type line"} 4
@@ -123,6 +135,46 @@ describe('one page', () => {
       text: TWO_ENGINES,
       parameters: { aggregation: 'first' },
       want: { waitingQueueSize: 2, kvCacheUsage: 0.25 },
+    },
+    {
+      name: 'the adapters of two engines, the newest series of each',
+      text: TWO_ENGINES + TWO_ENGINES_LORA,
+      want: {
+        waitingQueueSize: 7,
+        kvCacheUsage: 0.5,
+        active: ['chat', 'sql'],
+        waiting: ['sql', 'tax'],
+        maxActiveModels: 6,
+      },
+    },
+    {
+      name: 'the adapters of two engines, first only',
+      text: TWO_ENGINES_LORA,
+      parameters: {
+        aggregation: 'first',
+        defaultEngine: 'a',
+        engineConfigs: [
+          { name: 'a', queuedRequestsSpec: 'vllm:lora_requests_info', loraSpec: 'vllm:lora_requests_info' },
+        ],
+      },
+      want: { waitingQueueSize: 10, active: ['sql', 'chat'], waiting: ['tax'], maxActiveModels: 4 },
+    },
+    {
+      name: 'a label name that is empty is the default one',
+      text: 'q 1\nc{block_size="16",num_gpu_blocks="9"} 1\n',
+      parameters: {
+        defaultEngine: 'a',
+        engineConfigs: [
+          {
+            name: 'a',
+            queuedRequestsSpec: 'q',
+            cacheInfoSpec: 'c',
+            cacheBlockSizeLabelName: '',
+            cacheNumBlocksLabelName: '',
+          },
+        ],
+      },
+      want: { waitingQueueSize: 1, cacheBlockSize: 16, cacheNumBlocks: 9 },
     },
     { name: 'edge cases', text: EDGES, want: { waitingQueueSize: 4, kvCacheUsage: 0.9 } },
     {
@@ -347,6 +399,11 @@ describe('over time', () => {
     { name: 'HTML', text: '<html><body>vllm:num_requests_waiting 3\n</body></html>' },
     { name: 'a damaged last line', text: `${VLLM_LORA}vllm:num_requests_waiting{engine="1" 3\n` },
     { name: 'a page cut off', text: VLLM_LORA.slice(0, -3) },
+    { name: 'a page of 40,000 engines', text: engines(40_000) },
+    {
+      name: 'a page with adapters of 40,000 engines',
+      text: engines(40_000).replaceAll('vllm:num_requests_waiting', 'vllm:lora_requests_info'),
+    },
   ])('$name: throws and writes nothing', ({ text }) => {
     const one = unknown();
     expect(() => extractor().extract(page(text), one, 5)).toThrow(PageError);
@@ -397,10 +454,13 @@ describe('custom metrics', () => {
 });
 
 test.each([
-  { parameters: { defaultEngine: 'x' }, message: /defaultEngine .+x.+ not found in engineConfigs/ },
+  { parameters: { defaultEngine: 'x' }, message: /x.+ is neither in engineConfigs/ },
   { parameters: { engineConfigs: [{ name: 'default' }] }, message: /default.+ is reserved/ },
   { parameters: { engineConfigs: [{ name: '' }] }, message: /name/ },
-  { parameters: { engineConfigs: [{ name: 'a' }, { name: 'a' }] }, message: /duplicate engine name/ },
+  {
+    parameters: { engineConfigs: [{ name: 'a' }, { name: 'a' }] },
+    message: /two engines have the same name/,
+  },
   {
     parameters: { engineConfigs: [{ name: 'a', loraSpec: 'm{' }] },
     message: /not a valid metric specification/,
@@ -412,7 +472,7 @@ test.each([
   },
   {
     parameters: { engineConfigs: [{ name: 'a', customMetrics: [{ attributeKey: 'k', metricSpec: ' ' }] }] },
-    message: /metricSpec must not be empty/,
+    message: /must not be empty/,
   },
   {
     parameters: {
@@ -426,7 +486,7 @@ test.each([
         },
       ],
     },
-    message: /duplicate attributeKey/,
+    message: /same attributeKey/,
   },
   { parameters: { aggregation: 'max' }, message: /aggregation/ },
   { parameters: { defaultEngin: 'vllm' }, message: /defaultEngin/ },

@@ -4,7 +4,12 @@ import type { Endpoint } from '../../framework/endpoint.ts';
 import type { Log } from '../../framework/log.ts';
 import { definePlugin } from '../../framework/plugin.ts';
 import { customMetricKey, METRIC_KEYS } from '../attributes/metrics.ts';
-import { BUILT_IN_ENGINES, type EngineConfig } from './core-metrics-extractor/engines.ts';
+import {
+  BLOCK_SIZE_LABEL,
+  BLOCKS_LABEL,
+  BUILT_IN_ENGINES,
+  type EngineConfig,
+} from './core-metrics-extractor/engines.ts';
 import { EnginePlan } from './core-metrics-extractor/plan.ts';
 import { metricSpec } from './series/spec-field.ts';
 
@@ -14,7 +19,7 @@ const LEGACY_ENGINE_LABEL = 'inference.networking.k8s.io/engine-type';
 const customMetric = z.strictObject({
   attributeKey: z.string().min(1).describe('Data type of the attribute; unique in its engine.'),
   metricSpec: metricSpec()
-    .refine((text) => text.trim() !== '', 'metricSpec must not be empty')
+    .refine((text) => text.trim() !== '', 'must not be empty')
     .describe('Metric whose value becomes the attribute.'),
 });
 
@@ -22,7 +27,7 @@ const engineConfig = z.strictObject({
   name: z
     .string()
     .min(1)
-    .refine((name) => name !== 'default', 'engine name "default" is reserved')
+    .refine((name) => name !== 'default', 'the engine name "default" is reserved')
     .describe('Engine name, as the label on an endpoint has it; redefines a built-in engine of that name.'),
   queuedRequestsSpec: metricSpec().default('').describe('Metric of waiting requests; empty for none.'),
   runningRequestsSpec: metricSpec().default('').describe('Metric of running requests; empty for none.'),
@@ -31,18 +36,21 @@ const engineConfig = z.strictObject({
   cacheInfoSpec: metricSpec().default('').describe('Metric whose labels hold the cache settings.'),
   cacheBlockSizeLabelName: z
     .string()
-    .default('block_size')
-    .describe('Label of cacheInfoSpec with the tokens in a block.'),
+    .default(BLOCK_SIZE_LABEL)
+    .describe('Label of cacheInfoSpec with the tokens in a block; empty for the default.'),
   cacheNumBlocksLabelName: z
     .string()
-    .default('num_gpu_blocks')
-    .describe('Label of cacheInfoSpec with the number of blocks.'),
+    .default(BLOCKS_LABEL)
+    .describe('Label of cacheInfoSpec with the number of blocks; empty for the default.'),
   cacheBlockSizeSpec: metricSpec().default('').describe('Metric whose value is the tokens in a block.'),
   cacheNumBlocksSpec: metricSpec().default('').describe('Metric whose value is the number of blocks.'),
   customMetrics: z
     .array(customMetric)
     .default([])
-    .refine((list) => isUnique(list.map((metric) => metric.attributeKey)), 'duplicate attributeKey')
+    .refine(
+      (list) => isUnique(list.map((metric) => metric.attributeKey)),
+      'two metrics have the same attributeKey',
+    )
     .describe('Further metrics, each of which becomes an attribute of the endpoint.'),
 });
 
@@ -61,13 +69,13 @@ const params = z
     engineConfigs: z
       .array(engineConfig)
       .default([])
-      .refine((list) => isUnique(list.map((engine) => engine.name)), 'duplicate engine name')
+      .refine((list) => isUnique(list.map((engine) => engine.name)), 'two engines have the same name')
       .describe('Engines to add to the built-in ones, or to put in their place.'),
     aggregation: z
       .enum(['auto', 'first'])
       .default('auto')
       .describe(
-        'A page with several engines: auto adds up requests and blocks and averages KV-cache use; first reads one series.',
+        'A page with several engines: auto adds up requests and blocks, averages KV-cache use and unites LoRA adapters; first reads one series.',
       ),
   })
   .superRefine((config, context) => {
@@ -75,7 +83,7 @@ const params = z
     context.addIssue({
       code: 'custom',
       path: ['defaultEngine'],
-      message: `defaultEngine "${config.defaultEngine}" not found in engineConfigs`,
+      message: `"${config.defaultEngine}" is neither in engineConfigs nor a built-in engine`,
     });
   });
 
@@ -168,16 +176,17 @@ class CoreMetricsExtractor implements Extractor {
   }
 }
 
-/** Adapters of the chosen LoRA series; without one the known adapters stay. */
+/** Adapters of the chosen LoRA series, one of each engine; without any the known adapters stay. */
 function writeAdapters(plan: EnginePlan, endpoint: Endpoint, memory: PageMemory): void {
   const { lora } = plan;
   if (!lora.isFound) return;
   const metrics = endpoint.scraped;
-  if (lora.running !== memory.running) metrics.activeModels = adapterNames(lora.running);
-  if (lora.waiting !== memory.waiting) metrics.waitingModels = adapterNames(lora.waiting);
-  if (!Number.isNaN(lora.maxAdapters)) metrics.maxActiveModels = lora.maxAdapters;
-  memory.running = lora.running;
-  memory.waiting = lora.waiting;
+  const { running, waiting, maxAdapters } = lora;
+  if (running !== memory.running) metrics.activeModels = adapterNames(running);
+  if (waiting !== memory.waiting) metrics.waitingModels = adapterNames(waiting);
+  if (!Number.isNaN(maxAdapters)) metrics.maxActiveModels = maxAdapters;
+  memory.running = running;
+  memory.waiting = waiting;
 }
 
 function writeCache(plan: EnginePlan, endpoint: Endpoint): void {

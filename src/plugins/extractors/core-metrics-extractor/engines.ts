@@ -1,3 +1,7 @@
+/** Labels of `cacheInfoSpec` where a configuration names none. */
+export const BLOCK_SIZE_LABEL = 'block_size';
+export const BLOCKS_LABEL = 'num_gpu_blocks';
+
 /** Which metrics of an engine mean what. Specifications are strings as in the configuration; '' switches one off. */
 export interface EngineConfig {
   readonly name: string;
@@ -8,7 +12,9 @@ export interface EngineConfig {
   readonly olderKvUsageSpec?: string;
   readonly loraSpec: string;
   readonly cacheInfoSpec: string;
+  /** '' for `BLOCK_SIZE_LABEL`. */
   readonly cacheBlockSizeLabelName: string;
+  /** '' for `BLOCKS_LABEL`. */
   readonly cacheNumBlocksLabelName: string;
   readonly cacheBlockSizeSpec: string;
   readonly cacheNumBlocksSpec: string;
@@ -22,8 +28,8 @@ const OFF: EngineConfig = {
   kvUsageSpec: '',
   loraSpec: '',
   cacheInfoSpec: '',
-  cacheBlockSizeLabelName: 'block_size',
-  cacheNumBlocksLabelName: 'num_gpu_blocks',
+  cacheBlockSizeLabelName: BLOCK_SIZE_LABEL,
+  cacheNumBlocksLabelName: BLOCKS_LABEL,
   cacheBlockSizeSpec: '',
   cacheNumBlocksSpec: '',
   customMetrics: [],

@@ -2,7 +2,7 @@ import type { AttributeKey } from '../../../framework/attribute.ts';
 import { customMetricKey } from '../../attributes/metrics.ts';
 import { PageReader } from '../series/page-reader.ts';
 import { type Combination, ScalarPick } from '../series/scalar-pick.ts';
-import type { EngineConfig } from './engines.ts';
+import { BLOCK_SIZE_LABEL, BLOCKS_LABEL, type EngineConfig } from './engines.ts';
 import { CachePick, LoraPick } from './series.ts';
 
 /**
@@ -37,10 +37,14 @@ export class EnginePlan {
     this.running = reader.add(config.runningRequestsSpec, new ScalarPick(combined('sum')));
     this.kvUsage = reader.add(config.kvUsageSpec, new ScalarPick(combined('mean')));
     this.olderKvUsage = reader.add(config.olderKvUsageSpec ?? '', new ScalarPick(combined('mean')));
-    this.lora = reader.add(config.loraSpec, new LoraPick());
+    this.lora = reader.add(config.loraSpec, new LoraPick(combinesEngines ? 'union' : 'first'));
     this.cache = reader.add(
       config.cacheInfoSpec,
-      new CachePick(config.cacheBlockSizeLabelName, config.cacheNumBlocksLabelName, combined('sum')),
+      new CachePick(
+        config.cacheBlockSizeLabelName || BLOCK_SIZE_LABEL,
+        config.cacheNumBlocksLabelName || BLOCKS_LABEL,
+        combined('sum'),
+      ),
     );
     this.blockSize = reader.add(config.cacheBlockSizeSpec, new ScalarPick('first'));
     this.blocks = reader.add(config.cacheNumBlocksSpec, new ScalarPick(combined('sum')));

@@ -1,32 +1,66 @@
 import type { PageScanner } from '../../../util/prometheus-text.ts';
+import { EngineIndex } from '../series/engine-index.ts';
 import { type Combination, type SeriesPick, timestampOf } from '../series/scalar-pick.ts';
 
 const RUNNING_ADAPTERS = Buffer.from('running_lora_adapters');
 const WAITING_ADAPTERS = Buffer.from('waiting_lora_adapters');
 const MAX_ADAPTERS = Buffer.from('max_lora');
 
-/** The LoRA series with the highest value, which is the time at which it was written; the first of equals. */
+/**
+ * Of the LoRA series of one engine the one with the highest value, which is the time at which it was written; the first of
+ * equals. Then the adapters of the engines are put together.
+ */
 export class LoraPick implements SeriesPick {
-  isFound = false;
-  /** Comma-separated adapter names. */
-  running = '';
-  waiting = '';
-  /** NaN when the label is missing or no integer. */
-  maxAdapters = Number.NaN;
-  #writtenAt = Number.NEGATIVE_INFINITY;
+  readonly #engines: EngineIndex;
+  /** By number of the engine, all of them. */
+  readonly #writtenAt: number[] = [];
+  readonly #running: string[] = [];
+  readonly #waiting: string[] = [];
+  readonly #maxAdapters: number[] = [];
+
+  constructor(combination: 'union' | 'first') {
+    this.#engines = new EngineIndex(combination === 'first');
+  }
 
   reset(): void {
-    this.isFound = false;
-    this.#writtenAt = Number.NEGATIVE_INFINITY;
+    this.#engines.reset();
+    this.#writtenAt.length = 0;
+    this.#running.length = 0;
+    this.#waiting.length = 0;
+    this.#maxAdapters.length = 0;
   }
 
   offer(scanner: PageScanner): void {
-    if (this.isFound ? !(scanner.value > this.#writtenAt) : !Number.isFinite(scanner.value)) return;
-    this.isFound = true;
-    this.#writtenAt = scanner.value;
-    this.running = scanner.label(RUNNING_ADAPTERS) ?? '';
-    this.waiting = scanner.label(WAITING_ADAPTERS) ?? '';
-    this.maxAdapters = count(scanner.label(MAX_ADAPTERS));
+    if (!Number.isFinite(scanner.value)) return;
+    const i = this.#engines.of(scanner);
+    if (i < this.#writtenAt.length && !(scanner.value > (this.#writtenAt[i] ?? 0))) return;
+    this.#writtenAt[i] = scanner.value;
+    this.#running[i] = scanner.label(RUNNING_ADAPTERS) ?? '';
+    this.#waiting[i] = scanner.label(WAITING_ADAPTERS) ?? '';
+    this.#maxAdapters[i] = count(scanner.label(MAX_ADAPTERS));
+  }
+
+  get isFound(): boolean {
+    return this.#writtenAt.length > 0;
+  }
+
+  /** Comma-separated adapter names; some may be there twice or be empty. */
+  get running(): string {
+    return this.#running.join();
+  }
+
+  /** Likewise. */
+  get waiting(): string {
+    return this.#waiting.join();
+  }
+
+  /** Of all engines together; NaN when no engine shows it as an integer. */
+  get maxAdapters(): number {
+    let sum = Number.NaN;
+    for (const max of this.#maxAdapters) {
+      if (!Number.isNaN(max)) sum = Number.isNaN(sum) ? max : sum + max;
+    }
+    return sum;
   }
 }
 

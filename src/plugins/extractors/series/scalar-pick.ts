@@ -1,4 +1,5 @@
 import type { PageScanner } from '../../../util/prometheus-text.ts';
+import { EngineIndex } from './engine-index.ts';
 
 /** What the values of several engines on one page amount to; `first` looks at one series only. */
 export type Combination = 'sum' | 'mean' | 'first';
@@ -6,19 +7,8 @@ export type Combination = 'sum' | 'mean' | 'first';
 /** Takes the samples of one metric and keeps what is wanted of them; `reset` before each page. */
 export interface SeriesPick {
   reset(): void;
-  /** The scanner stands on a sample that matches. */
+  /** The scanner stands on a sample that matches. Throws `PageError` when the page has too many. */
   offer(scanner: PageScanner): void;
-}
-
-/** Labels that tell the engines of one server apart: vLLM, SGLang. */
-const ENGINE_LABELS: readonly Buffer[] = [Buffer.from('engine'), Buffer.from('dp_rank')];
-
-function engineOf(scanner: PageScanner): string {
-  for (const label of ENGINE_LABELS) {
-    const engine = scanner.label(label);
-    if (engine !== undefined) return engine;
-  }
-  return '';
 }
 
 /** In the page's own unit; without a timestamp a sample is older than every sample that has one. */
@@ -33,33 +23,29 @@ export function timestampOf(scanner: PageScanner): number {
  */
 export class ScalarPick implements SeriesPick {
   readonly #combination: Combination;
-  readonly #engines: string[] = [];
+  readonly #engines: EngineIndex;
+  /** By number of the engine. */
   readonly #values: number[] = [];
   readonly #timestamps: number[] = [];
 
   constructor(combination: Combination) {
     this.#combination = combination;
+    this.#engines = new EngineIndex(combination === 'first');
   }
 
   reset(): void {
-    this.#engines.length = 0;
+    this.#engines.reset();
     this.#values.length = 0;
     this.#timestamps.length = 0;
   }
 
   offer(scanner: PageScanner): void {
     if (!Number.isFinite(scanner.value)) return;
-    const engine = this.#combination === 'first' ? '' : engineOf(scanner);
     const timestamp = timestampOf(scanner);
-    const i = this.#engines.indexOf(engine);
-    if (i < 0) {
-      this.#engines.push(engine);
-      this.#values.push(scanner.value);
-      this.#timestamps.push(timestamp);
-    } else if (timestamp > (this.#timestamps[i] ?? 0)) {
-      this.#values[i] = scanner.value;
-      this.#timestamps[i] = timestamp;
-    }
+    const i = this.#engines.of(scanner);
+    if (i < this.#values.length && !(timestamp > (this.#timestamps[i] ?? 0))) return;
+    this.#values[i] = scanner.value;
+    this.#timestamps[i] = timestamp;
   }
 
   /** NaN when there was no usable sample. */
