@@ -70,6 +70,23 @@ describe('what an endpoint was sent', () => {
     expect(seen(plugin, [''])).toBe('none');
   });
 
+  test('of a request with 40,000 items the first 1000 are looked at', () => {
+    const { plugin } = setup();
+    let looked = 0;
+    const one = showing(Array.from({ length: 40_000 }, () => ''));
+    const [prompt] = one.attributes.get(TOKENIZED_PROMPT)?.prompts ?? [];
+    for (const [i, feature] of prompt?.features.entries() ?? []) {
+      const get = () => {
+        looked += 1;
+        return `item ${i}`;
+      };
+      Object.defineProperty(feature, 'hash', { get });
+    }
+    void plugin.produce(one, pool, patience);
+    expect(one.attributes.get(encoderCacheMatchKey(NAME))?.requestSize).toBe(1000);
+    expect(looked).toBe(1000);
+  });
+
   test('text only: nothing is written', () => {
     const { plugin } = setup();
     const one = request();

@@ -15,6 +15,8 @@ import { RecentItems } from './mm-embeddings-cache-producer/recent-items.ts';
 const DEFAULT_CACHE_MIB = 4096;
 /** What one item takes in an encoder cache, as the reference estimates it. */
 const ITEM_MIB = 2;
+/** Distinct items of one request that are looked at; models take a few dozen at most. */
+const MAX_ITEMS = 1000;
 const DUMPED_ENDPOINTS = 100;
 
 /** One distinct item of a request. */
@@ -95,14 +97,18 @@ class MmEmbeddingsCacheProducer implements DataProducer, PreRequestHook, Endpoin
     };
   }
 
-  /** Distinct items, in order. */
+  /** Distinct items, in order, the first `MAX_ITEMS`. */
   #itemsOf(request: InferenceRequest): readonly Item[] {
     const items: Item[] = [];
+    const ids = new Set<number>();
     for (const { features } of request.attributes.get(TOKENIZED_PROMPT)?.prompts ?? []) {
       for (const { hash, modality } of features) {
         if (hash === '') continue;
         const id = this.#idOf(hash);
-        if (!items.some((item) => item.id === id)) items.push({ id, modality });
+        if (ids.has(id)) continue;
+        ids.add(id);
+        items.push({ id, modality });
+        if (items.length === MAX_ITEMS) return items;
       }
     }
     return items;
