@@ -2,6 +2,7 @@ import type { Extractor, PollSource } from '../framework/data-source.ts';
 import type { Endpoint } from '../framework/endpoint.ts';
 import type { CounterCell } from '../framework/instruments.ts';
 import type { Named } from '../framework/plugin.ts';
+import { PageError } from '../util/prometheus-text.ts';
 import { pollCostMs } from './pace.ts';
 
 /** Bytes of a page that nobody has seen yet. */
@@ -63,10 +64,14 @@ export class PollEntry {
     return this.dueMs === Number.POSITIVE_INFINITY;
   }
 
-  /** Gives a page to all extractors; undefined when it told one of them something, or there is none, else why not. */
+  /**
+   * Gives a page to all extractors; undefined when it told one of them something, or there is none, else why not. A page
+   * that cannot be parsed counts as one failed poll, anything else as an error of its extractor.
+   */
   extract(page: Uint8Array, nowMs: number): string | undefined {
     const { extractors, extractErrors } = this.binding;
     let isTold = extractors.length === 0;
+    let isReadable = true;
     let problem = '';
     for (let i = 0; i < extractors.length; i += 1) {
       try {
@@ -77,12 +82,22 @@ export class PollEntry {
         problem = 'the page has none of the expected values';
       } catch (error) {
         problem = error instanceof Error ? error.message : String(error);
+        if (isOfThePage(error)) {
+          isReadable = false;
+          continue;
+        }
       }
       const errors = extractErrors[i];
       if (errors !== undefined) errors.value += 1;
     }
+    if (!isReadable) this.binding.pollErrors.value += 1;
     return isTold ? undefined : problem;
   }
+}
+
+/** Whether the page is at fault: no metrics page, or no JSON of the kind that was asked for. */
+function isOfThePage(error: unknown): boolean {
+  return error instanceof PageError || error instanceof SyntaxError;
 }
 
 /** Where an entry's polls end. */

@@ -168,13 +168,12 @@ describe('with real servers', () => {
     await expect.poll(() => data.at(0).isReachable, { interval: 5 }).toBe(true);
   });
 
-  test('a page that is no metrics page counts as an extract error, and keeps what was known', async () => {
+  test('a page that is no metrics page counts as a failed poll, and keeps what was known', async () => {
     await using server = await startMetricsServer(page(3));
     await using data = startRuntime([server.port]);
     await data.runtime.firstRound(2_000);
     server.page = '<html></html>';
-    const key =
-      'datalayer_extract_errors_total{extractor_type="core-metrics-extractor",source_type="metrics-data-source"}';
+    const key = 'datalayer_poll_errors_total{source_type="metrics-data-source"}';
     await expect.poll(() => data.instruments.counters.get(key)?.value).toBeGreaterThan(0);
     expect(data.at(0).scraped.waitingQueueSize).toBe(3);
     expect(data.at(0).isReachable).toBe(true);

@@ -21,7 +21,7 @@ export interface PollSource {
 /** A poll that failed. */
 export class PollError extends Error {
   override readonly name = 'PollError';
-  /** The server refused or reset the connection: nobody listens there. */
+  /** The server refused or reset the connection before it answered: nobody listens there. */
   readonly isRefused: boolean;
 
   constructor(message: string, isRefused: boolean, options?: ErrorOptions) {
@@ -49,7 +49,8 @@ export interface Extractor {
   readonly isPrimary?: boolean;
   /**
    * Writes what `bytes` says to `endpoint.scraped` or its attributes; returns whether at least one value was
-   * found. Throws when the page is malformed; then nothing is written.
+   * found. Throws when the page is malformed; then nothing is written. A `PageError` of `util/prometheus-text.ts` or a
+   * `SyntaxError` puts it down to the page, which counts as a failed poll.
    */
   extract(bytes: Uint8Array, endpoint: Endpoint, nowMs: number): boolean;
 }

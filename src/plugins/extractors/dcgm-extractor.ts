@@ -2,7 +2,7 @@ import { z } from 'zod';
 import type { Extractor } from '../../framework/data-source.ts';
 import type { Endpoint } from '../../framework/endpoint.ts';
 import { definePlugin } from '../../framework/plugin.ts';
-import { PageError, PageScanner } from '../../util/prometheus-text.ts';
+import { PageScanner } from '../../util/prometheus-text.ts';
 import { gpuUtilizationKey } from '../attributes/scalar.ts';
 
 const METRIC = 'DCGM_FI_DEV_GPU_UTIL';
@@ -57,7 +57,7 @@ function requireGauge(bytes: Uint8Array): void {
     .toString('latin1', from, from + 20)
     .trimStart()
     .split(/\s/, 1)[0];
-  if (type !== GAUGE) throw new PageError(`${METRIC}: got a ${type}, want a gauge`);
+  if (type !== GAUGE) throw new Error(`${METRIC}: got a ${type}, want a gauge`);
 }
 
 /** `dcgm-extractor` (llm-d-router: pkg/epp/framework/plugins/datalayer/extractor/dcgm; it ignores the namespace). */

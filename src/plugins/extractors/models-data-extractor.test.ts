@@ -60,7 +60,7 @@ test.each([
 ])('models-data-extractor: $name is an error, what was known stays', ({ page }) => {
   const one = reader();
   one.read('{"data":[{"id":"a"}]}');
-  expect(() => one.read(page)).toThrow();
+  expect(() => one.read(page)).toThrow(SyntaxError);
   expect(one.models()).toEqual([{ ...EMPTY, id: 'a' }]);
 });
 

@@ -40,12 +40,12 @@ class ModelsDataExtractor implements Extractor {
   }
 }
 
-/** Throws for what is no list of models. */
+/** Throws `SyntaxError` for what is no list of models. */
 function read(bytes: Uint8Array): readonly ServedModel[] {
   const parsed = answer.safeParse(JSON.parse(new TextDecoder().decode(bytes)));
   if (!parsed.success) {
     const [issue] = parsed.error.issues;
-    throw new Error(`no list of models: ${issue?.path.join('.')}: ${issue?.message}`);
+    throw new SyntaxError(`no list of models: ${issue?.path.join('.')}: ${issue?.message}`);
   }
   return (parsed.data.data ?? []).map((model) => ({
     id: model.id,

@@ -187,10 +187,10 @@ const DATA: readonly Panel[] = [
     title: 'Scrapes that failed',
     unit: 'cps',
     queries: [
-      { ...rate('datalayer_poll_errors_total', 'source_type'), legend: '{{source_type}}: no page' },
+      { ...rate('datalayer_poll_errors_total', 'source_type'), legend: '{{source_type}}: no readable page' },
       {
         ...rate('datalayer_extract_errors_total', 'source_type, extractor_type'),
-        legend: '{{extractor_type}}: not understood',
+        legend: '{{extractor_type}}: nothing found',
       },
     ],
   },

@@ -76,9 +76,9 @@ export class ScrapeTarget {
       await connection.get(this.#path, authorization);
     } catch (error) {
       // a kept connection may have been closed at the same moment; that says nothing about the server
-      if (!isRefusal(error) || !connection.wasKept) throw this.#translate(error);
+      if (!isRefusal(error) || !connection.wasKept) throw this.#translate(error, connection);
       await connection.get(this.#path, authorization).catch((second: unknown) => {
-        throw this.#translate(second);
+        throw this.#translate(second, connection);
       });
     }
     return connection;
@@ -112,12 +112,16 @@ export class ScrapeTarget {
     this.#connection = undefined;
   }
 
-  #translate(thrown: unknown): PollError {
+  /** A server that closes in the midst of its answer is there: that is a failure like any other. */
+  #translate(thrown: unknown, { status }: ScrapeConnection): PollError {
     if (thrown instanceof PollError) return thrown;
     const error = thrown instanceof Error ? thrown : new Error(String(thrown));
     const code = codeOf(error);
     const text = code === '' || error.message.includes(code) ? error.message : `${code} ${error.message}`;
-    return this.#error(text.trim(), isRefusal(error) && this.#address.isServingPort, error);
+    const isAnswered = status !== 0;
+    const what = isAnswered && isRefusal(error) ? `the answer is cut off: ${text}` : text;
+    const isRefused = isRefusal(error) && !isAnswered && this.#address.isServingPort;
+    return this.#error(what.trim(), isRefused, error);
   }
 
   #error(what: string, isRefused = false, cause?: Error): PollError {
