@@ -1,5 +1,6 @@
 import type { AttributeKey } from '../framework/attribute.ts';
 import type { Draft, PluginEntry } from './draft.ts';
+import type { ConfigNode, Path } from './node.ts';
 import type { Place } from './problems.ts';
 import { suggest } from './suggest.ts';
 
@@ -32,6 +33,66 @@ export function addProducers(draft: Draft): void {
       }
     }
   }
+  for (const consumer of draft.plugins) warnOptional(consumer, draft);
+}
+
+/**
+ * Warns of optional data that nobody produces where the plugin's parameters ask for it: they say who produces it, or
+ * what it is. A plugin that merely could use it does without.
+ */
+function warnOptional(consumer: PluginEntry, draft: Draft): void {
+  for (const key of consumer.dependencies.optional ?? []) {
+    const { producer, dataType } = key;
+    if (producersOf(key, draft).length > 0) continue;
+    const place =
+      (producer === '' ? undefined : mentionOf(producer, consumer)) ?? mentionOf(dataType, consumer);
+    const existing = draft.get(producer);
+    const isInDoubt =
+      existing === undefined
+        ? draft.isIncomplete || draft.hasUnknownReference
+        : existing.params === undefined;
+    if (place === undefined || isInDoubt) continue;
+    const reads = `plugin '${consumer.name}' reads ${key.name}`;
+    if (existing !== undefined) {
+      draft.problems.warn('missing-data', place, `${reads}, but ${doesNotProduce(existing, dataType)}`);
+      continue;
+    }
+    const type = draft.isProducerType(producer) ? producer : draft.typeThatProduces(key);
+    draft.problems.warn(
+      'missing-data',
+      place,
+      `${reads}, which no plugin produces${type === undefined ? '' : `; list a plugin of type '${type}'`}`,
+      type === undefined ? suggest(producer, namesFor(key, draft)) : undefined,
+    );
+  }
+}
+
+/** Names that may be meant as the producer of `key`. */
+function namesFor({ dataType }: Key, draft: Draft): readonly string[] {
+  const others = draft.plugins.filter((entry) => producesType(entry, dataType));
+  return [...others.map((entry) => entry.name), ...draft.producerTypes()];
+}
+
+function producesType(entry: PluginEntry, dataType: string): boolean {
+  return entry.dependencies.produces?.some((produced) => produced.dataType === dataType) === true;
+}
+
+function doesNotProduce({ name, definition }: PluginEntry, dataType: string): string {
+  return `plugin '${name}' (type ${definition.type}) does not produce ${dataType}`;
+}
+
+/** Where the parameters of a plugin say `text`, at any depth. */
+function mentionOf(text: string, { parameters, place }: PluginEntry): Place | undefined {
+  return parameters === undefined ? undefined : mentionIn(parameters, text, [...place.path, 'parameters']);
+}
+
+function mentionIn(node: ConfigNode, text: string, path: Path): Place | undefined {
+  if (node.kind === 'scalar') return node.value === text ? { path, at: node } : undefined;
+  const inner =
+    node.kind === 'list'
+      ? node.items.map((item, i) => mentionIn(item, text, [...path, i]))
+      : node.entries.map(({ key, value }) => mentionIn(value, text, [...path, key]));
+  return inner.find((found) => found !== undefined);
 }
 
 function producersOf(key: Key, draft: Draft): readonly PluginEntry[] {
@@ -50,13 +111,11 @@ function addDefault(key: Key, consumer: PluginEntry, draft: Draft): boolean {
     draft.problems.error(
       'missing-data',
       place,
-      `plugin '${consumer.name}' needs ${key.name}, but plugin '${producer}' (type ${existing.definition.type}) does not produce ${dataType}`,
+      `plugin '${consumer.name}' needs ${key.name}, but ${doesNotProduce(existing, dataType)}`,
     );
     return false;
   }
-  const others = draft.plugins.filter((entry) =>
-    entry.dependencies.produces?.some((produced) => produced.dataType === dataType),
-  );
+  const others = draft.plugins.filter((entry) => producesType(entry, dataType));
   const added = draft.isProducerType(producer)
     ? draft.add(producer, `'${consumer.name}' needs ${dataType}`, { path: [], at: consumer.place.at })
     : undefined;
@@ -66,7 +125,7 @@ function addDefault(key: Key, consumer: PluginEntry, draft: Draft): boolean {
       'missing-data',
       place,
       `plugin '${consumer.name}' needs ${key.name}, which no plugin produces${hintFor(key, draft)}`,
-      suggest(producer, [...others.map((entry) => entry.name), ...draft.producerTypes()]),
+      suggest(producer, namesFor(key, draft)),
     );
     return false;
   }

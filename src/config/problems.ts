@@ -35,7 +35,7 @@ export const PROBLEM_CODES = {
   'removed-gate': 'A feature gate no longer exists; it has no effect.',
   'unavailable-feature': 'The feature is not available in this version.',
   'ineffective-section': 'A section has no effect as configured.',
-  'missing-data': 'A plugin needs data that no plugin produces.',
+  'missing-data': 'A plugin needs data, or its parameters name data, that no plugin produces.',
   'second-producer': 'A default producer was added beside a listed one of the same type.',
   'dependency-cycle': 'Producers need each other in a circle.',
   'no-sources': 'Nothing reads metrics from the endpoints.',

@@ -110,7 +110,8 @@ function check(text: string, types: readonly string[], issues: z.RefinementCtx):
   } catch (error) {
     fault = firstLine(error);
   }
-  if (fault !== undefined) issues.addIssue({ code: 'custom', message: `is no valid CEL expression: ${fault}` });
+  if (fault !== undefined)
+    issues.addIssue({ code: 'custom', message: `is no valid CEL expression: ${fault}` });
 }
 
 /** Messages of the evaluator show the expression below their first line. */

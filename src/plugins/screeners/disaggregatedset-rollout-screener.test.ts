@@ -222,7 +222,11 @@ test.each([
     given: { scope: { labelSelector: 'a=(' }, revisionGating: GATING },
     message: /labelSelector/,
   },
-  { name: 'no roles', given: { revisionGating: { mode: 'sum' } }, message: /must be set, except in mode disabled/ },
+  {
+    name: 'no roles',
+    given: { revisionGating: { mode: 'sum' } },
+    message: /must be set, except in mode disabled/,
+  },
   {
     name: 'a role twice',
     given: { revisionGating: { mode: 'sum', requireRoles: { values: ['a', 'a'] } } },
