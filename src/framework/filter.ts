@@ -6,6 +6,7 @@ export interface Filter {
   /**
    * Returns those of `candidates` that stay, in input order; the input itself when all do. Never changes the
    * input. An empty result ends the profile with 429 `rejected-saturated`.
+   * One filter is excepted from the order: `header-based-testing-filter`, which conformance tests ask for theirs.
    */
   filter(request: InferenceRequest, candidates: readonly Endpoint[]): readonly Endpoint[];
 }
