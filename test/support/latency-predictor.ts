@@ -70,6 +70,8 @@ export class LatencyPredictor implements AsyncDisposable {
   readonly samples: TrainingSample[] = [];
   /** Sizes of the calls with samples. */
   readonly flushes: number[] = [];
+  /** Says nothing when it takes samples. */
+  takesSilently = false;
   statusCalls = 0;
   /** Calls for predictions that have not been answered. */
   open = 0;
@@ -177,7 +179,8 @@ export class LatencyPredictor implements AsyncDisposable {
       if (entry.actual_ttft_ms > 0) this.#ttft.learn(ttftFeatures(entry), entry.actual_ttft_ms);
       if (entry.actual_tpot_ms > 0) this.#tpot.learn(tpotFeatures(entry), entry.actual_tpot_ms);
     }
-    reply(response, 202, { message: `accepted ${entries.length}` });
+    if (this.takesSilently) response.writeHead(202).end();
+    else reply(response, 202, { message: `accepted ${entries.length}` });
   }
 
   #predict(body: string, response: ServerResponse): void {

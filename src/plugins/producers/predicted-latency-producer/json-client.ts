@@ -38,8 +38,13 @@ export class JsonClient {
     });
   }
 
-  /** The decoded body. Rejects on any status but `wantStatus`, on a body that is no JSON, and when time is up. */
-  async call({ method, url, body, wantStatus, timeoutMs, signal }: JsonCall): Promise<unknown> {
+  /** The decoded body. Rejects as `send` does, and on a body that is no JSON. */
+  async call(call: JsonCall): Promise<unknown> {
+    return parse(await this.send(call), call.url);
+  }
+
+  /** The body as it is, which may be empty. Rejects on any status but `wantStatus`, and when time is up. */
+  async send({ method, url, body, wantStatus, timeoutMs, signal }: JsonCall): Promise<string> {
     const deadline = new AbortController();
     const cancel = this.#clock.after(timeoutMs, () =>
       deadline.abort(new Error(`${url}: no answer within ${timeoutMs} ms`)),
@@ -58,7 +63,7 @@ export class JsonClient {
           `${url}: HTTP ${response.statusCode}, want ${wantStatus}: ${text.slice(0, MAX_SHOWN_CHARS)}`,
         );
       }
-      return parse(text, url);
+      return text;
     } catch (error) {
       throw deadline.signal.aborted ? deadline.signal.reason : error;
     } finally {

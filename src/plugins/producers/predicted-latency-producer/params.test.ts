@@ -116,12 +116,26 @@ test.each([
   { sloBufferFactor: -1 },
   { maxBulkSize: 101 },
   { trainingServerURL: 'x' },
+  { predictionServerURL: '' },
+  { predictionServerURL: ' , ' },
   { errorMarginQuantile: 1 },
   { predictionTimeout: '0s' },
   { streamingmode: true },
 ])('refused: %o', (raw) => {
   expect(params.safeParse(raw).success).toBe(false);
 });
+
+test.each(['predictor:8001', 'predictor', 'ftp://a', 'http://a:1,predictor:8001'])(
+  'a server that is no URL is named: %s',
+  (url) => {
+    const problems = params.safeParse({ predictionServerURL: url }).error?.issues;
+    const wrong = url.replace('http://a:1,', '');
+    expect(problems).toMatchObject([
+      { path: ['predictionServerURL'], message: `"${wrong}" is no URL of http or https` },
+    ]);
+    expect(params.safeParse({ trainingServerURL: wrong }).success).toBe(false);
+  },
+);
 
 test.each([
   { raw: { samplingMean: 1000, maxDecodeTokenSamplesForPrediction: 0 }, want: 0 },

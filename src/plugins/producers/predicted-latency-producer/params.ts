@@ -13,6 +13,21 @@ function positiveDuration() {
   return duration().refine((ms) => ms > 0, 'must be more than 0');
 }
 
+/** Base URLs, separated by commas. */
+function urlList() {
+  return z
+    .string()
+    .min(1)
+    .superRefine((list, context) => {
+      const parts = partsOf(list);
+      const wrong = parts.find((part) => !isServerUrl(part));
+      if (wrong !== undefined)
+        context.addIssue({ code: 'custom', message: `"${wrong}" is no URL of http or https` });
+      else if (parts.length === 0 && list !== '')
+        context.addIssue({ code: 'custom', message: 'names no server' });
+    });
+}
+
 /** Parameters as they stand in the configuration; those of the connection may come from the environment instead. */
 export const params = z.strictObject({
   streamingMode: z
@@ -76,9 +91,7 @@ export const params = z.strictObject({
     .url({ protocol: /^https?$/ })
     .optional()
     .describe('Base URL of the server that learns; else TRAINING_SERVER_URL, else `http://localhost:8000`.'),
-  predictionServerURL: z
-    .string()
-    .min(1)
+  predictionServerURL: urlList()
     .optional()
     .describe(
       'Base URLs of servers that predict, separated by commas; else PREDICTION_SERVER_URL, else `http://localhost:8001`.',
@@ -215,17 +228,26 @@ function numberFrom(
   return fallback;
 }
 
-/** Base URLs without a slash at the end; what is no URL is logged and left out. */
+/** Base URLs without a slash at the end; what is no URL, which only a variable can hold, is logged and left out. */
 function urlsOf(list: string | undefined, log: Log): readonly string[] {
   const urls: string[] = [];
-  for (const part of (list ?? '').split(',')) {
-    const text = part.trim();
-    if (text === '') continue;
-    const url = URL.parse(text);
-    if (url !== null && /^https?:$/.test(url.protocol)) urls.push(text.replace(/\/+$/, ''));
-    else log.warn({ got: text }, 'this is no URL of a latency predictor');
+  for (const part of partsOf(list ?? '')) {
+    if (isServerUrl(part)) urls.push(part.replace(/\/+$/, ''));
+    else log.warn({ got: part }, 'this is no URL of a latency predictor');
   }
   return urls;
+}
+
+function partsOf(list: string): readonly string[] {
+  return list
+    .split(',')
+    .map((part) => part.trim())
+    .filter((part) => part !== '');
+}
+
+function isServerUrl(text: string): boolean {
+  const url = URL.parse(text);
+  return url !== null && /^https?:$/.test(url.protocol);
 }
 
 function orElse(urls: readonly string[], fallback: string): readonly string[] {

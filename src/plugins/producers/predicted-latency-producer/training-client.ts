@@ -38,7 +38,7 @@ export class TrainingClient {
     if (this.#isSending || this.#samples.size === 0) return;
     this.#isSending = true;
     try {
-      await this.#http.call({
+      await this.#http.send({
         method: 'POST',
         url: `${this.#target.url}/add_training_data_bulk`,
         body: `{"entries":[${this.#samples.take().join(',')}]}`,
