@@ -15,7 +15,7 @@ export interface DeprecatedTwin {
 
 /** One metric of this program. */
 export interface Metric {
-  /** Canonical name without prefix. */
+  /** Canonical name without prefix; full name where `replacedBy` is given. See `fullName`. */
   readonly name: string;
   readonly type: 'counter' | 'gauge' | 'histogram';
   readonly labels: readonly string[];
@@ -24,16 +24,26 @@ export interface Metric {
   /** Text of the HELP line. */
   readonly help: string;
   readonly twin: DeprecatedTwin | undefined;
+  /**
+   * Full name of the metric to use in place of this one, which is shown with the deprecated names only. For older metrics
+   * that are no twins because their buckets differ.
+   */
+  readonly replacedBy: string | undefined;
 }
 
 /** What a row says besides name, type and labels. */
 interface Description {
   readonly help: string;
   readonly twin?: DeprecatedTwin;
+  readonly replacedBy?: string;
+}
+
+interface Described extends Description {
+  readonly buckets: readonly number[];
 }
 
 /** Prefix of every canonical name. */
-export const METRIC_PREFIX = 'llm_d_epp_';
+const METRIC_PREFIX = 'llm_d_epp_';
 
 /** Labels whose values clients choose; the registry bounds how many values each may take. */
 export const BOUNDED_LABELS: ReadonlyMap<string, 'model' | 'fairness'> = new Map([
@@ -142,14 +152,16 @@ export const METRICS: readonly Metric[] = [
   gauge('std_dev_queue_size', ['name'], { help: 'Sample standard deviation of waiting requests.' }),
   gauge('std_dev_running_requests', ['name'], { help: 'Sample standard deviation of running requests.' }),
   gauge('ready_endpoints', ['name'], {
-    help: 'Endpoints (ranks) whose metrics are fresh.',
+    help: 'Endpoints (ranks) that are reachable and whose metrics are fresh.',
     twin: { name: 'inference_pool_ready_pods', labels: same('name') },
   }),
   gauge('leader', ['name'], {
     help: '1 while this replica leads by the lease of that name, else 0; absent without leader election.',
     twin: { name: 'leader_election_master_status', labels: same('name') },
   }),
-  gauge('endpoints', ['name', 'state'], { help: 'Endpoints by state: fresh, stale or unreachable.' }),
+  gauge('endpoints', ['name', 'state'], {
+    help: 'Endpoints by state, each in one: fresh, stale or unreachable.',
+  }),
   gauge('per_endpoint_queue_size', ENDPOINT, {
     help: 'Waiting requests of an endpoint as last scraped.',
     twin: {
@@ -157,14 +169,16 @@ export const METRICS: readonly Metric[] = [
       labels: [...same('name'), { name: 'model_server_pod', from: 'model_server_endpoint' }],
     },
   }),
-  gauge('endpoint_up', ENDPOINT, { help: '1 while the metrics of an endpoint are fresh, else 0.' }),
+  gauge('endpoint_up', ENDPOINT, {
+    help: '1 while an endpoint is reachable and its metrics are fresh, else 0.',
+  }),
   gauge('endpoint_scrape_age_seconds', ENDPOINT, { help: 'Time since the last good scrape of an endpoint.' }),
   counter('datalayer_poll_errors_total', ['source_type'], {
-    help: 'Polls of an endpoint that failed.',
+    help: 'Polls of an endpoint that failed, pages that cannot be parsed included.',
     twin: { name: 'llm_d_inference_scheduler_datalayer_poll_errors_total', labels: same('source_type') },
   }),
   counter('datalayer_extract_errors_total', ['source_type', 'extractor_type'], {
-    help: 'Polled pages that an extractor could not use.',
+    help: 'Well-formed pages in which an extractor did not find what it looks for.',
     twin: {
       name: 'llm_d_inference_scheduler_datalayer_extract_errors_total',
       labels: same('source_type', 'extractor_type'),
@@ -271,6 +285,16 @@ export const METRICS: readonly Metric[] = [
     help: 'What was last seen, by type: ttft and tpot, actual and predicted (s), time of the prediction (s), objective missed (0 or 1).',
     twin: { name: 'inference_objective_inference_request_metric', labels: same(...MODEL, 'type') },
   }),
+  histogram('inference_objective_request_ttft_seconds', MODEL, {
+    buckets: BUCKETS.latency,
+    help: 'Time to the first token, of answers that the latency predictor learns from.',
+    replacedBy: 'llm_d_epp_request_ttft_seconds',
+  }),
+  histogram('inference_objective_request_tpot_seconds', MODEL, {
+    buckets: BUCKETS.predictedPerToken,
+    help: 'Time of one token after the first, of answers that the latency predictor learns from.',
+    replacedBy: 'llm_d_epp_request_streaming_tpot_seconds',
+  }),
   histogram('request_predicted_ttft_seconds', [...PLUGIN, ...MODEL], {
     buckets: BUCKETS.latency,
     help: 'Time to the first token as predicted, of requests whose actual time became known.',
@@ -317,21 +341,27 @@ export const METRICS: readonly Metric[] = [
   }),
 ];
 
+/** Name under which a metric is exposed. */
+export function fullName({ name, replacedBy }: Metric): string {
+  return replacedBy === undefined ? METRIC_PREFIX + name : name;
+}
+
 function counter(name: string, labels: readonly string[], rest: Description): Metric {
-  return { name, type: 'counter', labels, buckets: [], help: `[ALPHA] ${rest.help}`, twin: rest.twin };
+  return metric('counter', name, labels, { ...rest, buckets: [] });
 }
 
 function gauge(name: string, labels: readonly string[], rest: Description): Metric {
-  return { name, type: 'gauge', labels, buckets: [], help: `[ALPHA] ${rest.help}`, twin: rest.twin };
+  return metric('gauge', name, labels, { ...rest, buckets: [] });
 }
 
-function histogram(
-  name: string,
-  labels: readonly string[],
-  rest: Description & { readonly buckets: readonly number[] },
-): Metric {
-  const { buckets, help, twin } = rest;
-  return { name, type: 'histogram', labels, buckets, help: `[ALPHA] ${help}`, twin };
+function histogram(name: string, labels: readonly string[], rest: Described): Metric {
+  return metric('histogram', name, labels, rest);
+}
+
+function metric(type: Metric['type'], name: string, labels: readonly string[], rest: Described): Metric {
+  const { buckets, twin, replacedBy } = rest;
+  const help = `[ALPHA] ${replacedBy === undefined ? '' : `[Deprecated: Use ${replacedBy}] `}${rest.help}`;
+  return { name, type, labels, buckets, help, twin, replacedBy };
 }
 
 function same(...names: readonly string[]): readonly TwinLabel[] {

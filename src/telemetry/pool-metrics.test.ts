@@ -34,6 +34,23 @@ test('means and sample deviations over fresh endpoints, to two decimals', () => 
   expect([state('fresh'), state('stale'), state('unreachable')]).toEqual([2, 1, 0]);
 });
 
+test('each endpoint is in one state: one that is unreachable is not fresh, however fresh its metrics are', () => {
+  const gone = endpoint({ name: 'gone', waitingQueueSize: 9 });
+  const goneLong = endpoint({ updatedAtMs: 0 });
+  for (const one of [gone, goneLong]) one.isReachable = false;
+  const { instruments, pool, read, state } = setUp([
+    gone,
+    goneLong,
+    endpoint({ waitingQueueSize: 1 }),
+    endpoint({ updatedAtMs: 0 }),
+  ]);
+  pool.endpointAdded(gone);
+  expect([state('fresh'), state('stale'), state('unreachable')]).toEqual([1, 1, 2]);
+  expect(read('ready_endpoints')).toBe(1);
+  expect(read('average_queue_size')).toBe(1);
+  expect(instruments.gauges.get('endpoint_up{model_server_endpoint="gone",name="p"}')?.()).toBe(0);
+});
+
 test('one endpoint deviates by nothing', () => {
   const { read } = setUp([endpoint({ waitingQueueSize: 7 })]);
   expect(read('std_dev_queue_size')).toBe(0);

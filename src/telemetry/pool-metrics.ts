@@ -17,13 +17,14 @@ export interface PoolMetricsOptions {
 /** Intervals between two polls after which an endpoint is stale, where that is longer than the threshold. */
 const LATE_INTERVALS = 1.5;
 
-/** Values of one kind over the fresh endpoints; NaN, which hides the gauge, when there is none. */
+/** Values of one kind over the fresh endpoints, which are reachable; NaN, which hides the gauge, when there is none. */
 interface Spread {
   readonly mean: number;
   /** Sample standard deviation, divisor max(1, n - 1). */
   readonly deviation: number;
 }
 
+/** Each endpoint counts as one of fresh, stale and unreachable. */
 interface Summary {
   readonly fresh: number;
   readonly stale: number;
@@ -84,8 +85,12 @@ export class PoolMetrics implements EndpointObserver {
     this.#removals.delete(endpoint);
   }
 
-  /** One that is polled less often, because nobody asks for it and there are thousands, is not stale for that. */
-  #isFresh({ scraped, scrapeIntervalMs }: Endpoint): boolean {
+  /**
+   * Reachable, with metrics that are fresh. One that is polled less often, because nobody asks for it and there are
+   * thousands, is not stale for that.
+   */
+  #isFresh({ isReachable, scraped, scrapeIntervalMs }: Endpoint): boolean {
+    if (!isReachable) return false;
     const limitMs = Math.max(this.#options.stalenessMs, LATE_INTERVALS * scrapeIntervalMs);
     return this.#clock.nowMs() - scraped.updatedAtMs <= limitMs;
   }
@@ -103,7 +108,7 @@ export class PoolMetrics implements EndpointObserver {
     const endpoints = this.#options.endpoints();
     const fresh = endpoints.filter((endpoint) => this.#isFresh(endpoint));
     const unreachable = endpoints.filter((endpoint) => !endpoint.isReachable).length;
-    const stale = endpoints.filter((endpoint) => endpoint.isReachable && !this.#isFresh(endpoint)).length;
+    const stale = endpoints.length - fresh.length - unreachable;
     return {
       fresh: fresh.length,
       stale,

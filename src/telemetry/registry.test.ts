@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { parseText } from '../../test/support/prometheus.ts';
 import type { Labels } from '../framework/instruments.ts';
-import { METRIC_PREFIX, METRICS, type Metric } from './metrics.ts';
+import { fullName, METRICS, type Metric } from './metrics.ts';
 import { MetricRegistry } from './registry.ts';
 
 const FLOW = { model_name: 'm', target_model_name: 't', fairness_id: 'f', priority: '0' };
@@ -44,6 +44,30 @@ test('deprecated names can be switched off', () => {
   metrics.counter('request_total', FLOW).value += 1;
   expect(page(metrics)).not.toContain('inference_objective');
 });
+
+test.each([true, false])(
+  'older metrics with buckets of their own have their full name, with deprecated names %s',
+  (deprecatedTwins) => {
+    const metrics = new MetricRegistry({ deprecatedTwins });
+    const labels = { model_name: 'm', target_model_name: 't' };
+    metrics.histogram('inference_objective_request_ttft_seconds', labels).observe(150);
+    metrics.histogram('inference_objective_request_tpot_seconds', labels).observe(3);
+    const text = page(metrics);
+    if (!deprecatedTwins) {
+      expect(text).toBe('');
+      return;
+    }
+    for (const line of [
+      '# HELP inference_objective_request_ttft_seconds [ALPHA] [Deprecated: Use llm_d_epp_request_ttft_seconds] Time to the first token, of answers that the latency predictor learns from.',
+      'inference_objective_request_ttft_seconds_bucket{model_name="m",target_model_name="t",le="120"} 0',
+      'inference_objective_request_ttft_seconds_bucket{model_name="m",target_model_name="t",le="180"} 1',
+      'inference_objective_request_tpot_seconds_bucket{model_name="m",target_model_name="t",le="2"} 0',
+      'inference_objective_request_tpot_seconds_bucket{model_name="m",target_model_name="t",le="3"} 1',
+    ]) {
+      expect(text).toContain(`${line}\n`);
+    }
+  },
+);
 
 test('a histogram shows cumulative buckets, sum and count; le is spelled as the Go client does', () => {
   const metrics = registry();
@@ -153,10 +177,7 @@ test('the page comes in pieces, so that rendering it does not hold the event loo
 });
 
 test('names, twins and label names are well formed and unique', () => {
-  const names = METRICS.flatMap((one) => [
-    METRIC_PREFIX + one.name,
-    ...(one.twin === undefined ? [] : [one.twin.name]),
-  ]);
+  const names = METRICS.flatMap((one) => [fullName(one), ...(one.twin === undefined ? [] : [one.twin.name])]);
   expect(new Set(names).size).toBe(names.length);
   for (const one of METRICS) {
     expect(one.name).toMatch(/^[a-z][a-z0-9_]*$/);
@@ -167,6 +188,9 @@ test('names, twins and label names are well formed and unique', () => {
     for (const label of one.twin?.labels ?? []) expect(one.labels).toContain(label.from);
   }
 });
+
+/** Names of all metrics but twins. */
+const OWN_NAMES = new Set(METRICS.map(fullName));
 
 /** What a program may record: any metric of the table, any label values, any numbers. */
 const anyRecord = fc.constantFrom(...METRICS).chain((one) =>
@@ -186,7 +210,7 @@ test('a rendered page, read back, says what was recorded', () => {
       const metrics = registry();
       const want = new Map<string, number>();
       for (const record of records) {
-        const name = METRIC_PREFIX + record.metric.name;
+        const name = fullName(record.metric);
         const labels = Object.fromEntries(
           record.metric.labels.map((label, i) => [label, record.values[i] ?? '']),
         );
@@ -216,7 +240,7 @@ test('a rendered page, read back, says what was recorded', () => {
       }
       const got = new Map<string, number>();
       for (const { name, labels, value } of parseText(page(metrics))) {
-        if (!name.startsWith(METRIC_PREFIX) || name.endsWith('_bucket')) continue;
+        if (!OWN_NAMES.has(name.replace(/_(sum|count)$/, ''))) continue;
         got.set(JSON.stringify([name, [...labels]]), value);
       }
       expect(got).toEqual(want);
@@ -233,7 +257,7 @@ test('each observation is in the buckets at and above it', () => {
         const metrics = registry();
         const labels = Object.fromEntries(one.labels.map((label) => [label, 'x']));
         for (const value of values) metrics.histogram(one.name, labels).observe(value);
-        const name = `${METRIC_PREFIX}${one.name}_bucket`;
+        const name = `${fullName(one)}_bucket`;
         const buckets = parseText(page(metrics)).filter((sample) => sample.name === name);
         expect(buckets.map((sample) => Number(sample.labels.get('le')?.replace('+Inf', 'Infinity')))).toEqual(
           [...one.buckets, Number.POSITIVE_INFINITY],

@@ -1,6 +1,6 @@
 import type { CounterCell, HistogramCell, Instruments, Labels } from '../framework/instruments.ts';
 import { LabelBound } from './label-bound.ts';
-import { BOUNDED_LABELS, METRIC_PREFIX, METRICS, type Metric } from './metrics.ts';
+import { BOUNDED_LABELS, fullName, METRICS, type Metric } from './metrics.ts';
 import { Family, seriesKey } from './series.ts';
 
 /** Values of a client-chosen label that are told apart; later ones become `other`. The reference's bound. */
@@ -13,7 +13,7 @@ class MetricError extends Error {
 
 /** What the page of metrics shows besides the canonical names. */
 export interface RegistryOptions {
-  /** Also show each metric under the name that the reference has deprecated. */
+  /** Also show each metric under the name that the reference has deprecated, and those that have no other. */
   readonly deprecatedTwins: boolean;
 }
 
@@ -31,9 +31,11 @@ export class MetricRegistry implements Instruments {
     const pages: { readonly name: string; readonly render: () => Generator<string> }[] = [];
     for (const metric of METRICS) {
       const family = new Family(metric);
-      const name = METRIC_PREFIX + metric.name;
+      const name = fullName(metric);
       this.#families.set(metric.name, family);
-      pages.push({ name, render: () => family.render(name) });
+      if (options.deprecatedTwins || metric.replacedBy === undefined) {
+        pages.push({ name, render: () => family.render(name) });
+      }
       if (options.deprecatedTwins && metric.twin !== undefined) {
         pages.push({ name: metric.twin.name, render: () => family.renderTwin(name) });
       }

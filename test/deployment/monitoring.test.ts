@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { globSync, readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
-import { METRIC_PREFIX, METRICS } from '../../src/telemetry/metrics.ts';
+import { fullName, METRICS } from '../../src/telemetry/metrics.ts';
 import { ProcessMetrics } from '../../src/telemetry/process-metrics.ts';
 import { BOUNDED } from '../support/bounded.ts';
 import { dashboardJson, dashboardQueries } from '../support/deployment/dashboard.ts';
@@ -27,8 +27,8 @@ function series(name: string, type: string): readonly string[] {
 }
 
 const OWN = new Map(
-  METRICS.flatMap(({ name, type, labels }) =>
-    series(`${METRIC_PREFIX}${name}`, type).map((one): [string, readonly string[]] => [one, labels]),
+  METRICS.flatMap((metric) =>
+    series(fullName(metric), metric.type).map((one): [string, readonly string[]] => [one, metric.labels]),
   ),
 );
 
@@ -81,7 +81,7 @@ test('what is unknown is found', () => {
 test('every alert is explained, and every metric that pages name is there', () => {
   const page = readFileSync('docs/kubernetes/monitoring.md', 'utf8');
   for (const { alert } of alerts()) expect(page).toContain(`\`${alert}\``);
-  const plain = new Set([...METRICS.map(({ name }) => `${METRIC_PREFIX}${name}`), ...OWN.keys()]);
+  const plain = new Set([...METRICS.map(fullName), ...OWN.keys()]);
   for (const file of globSync('docs/kubernetes/*.md')) {
     const names = readFileSync(file, 'utf8').match(/\bllm_d_epp_[a-z0-9_]+\b/g) ?? [];
     expect(

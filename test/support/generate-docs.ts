@@ -8,7 +8,7 @@ import { publishedSchema } from '../../src/config/published-schema.ts';
 import { documentSchema } from '../../src/config/schema.ts';
 import type { AnyPluginDefinition } from '../../src/framework/plugin.ts';
 import { CATALOGUE } from '../../src/plugins/catalogue.ts';
-import { METRIC_PREFIX, METRICS } from '../../src/telemetry/metrics.ts';
+import { fullName, METRICS } from '../../src/telemetry/metrics.ts';
 import { generatedManifests } from './deployment/generate.ts';
 import { parameterTable } from './parameter-table.ts';
 import { pluginIndex } from './plugin-index.ts';
@@ -71,7 +71,7 @@ function metricsPage(): string {
         ? ''
         : `\`${metric.twin.name}\` (${metric.twin.labels.map((label) => label.name).join(', ')})`;
     const labels = metric.labels.map((label) => `\`${label}\``).join(', ');
-    return `| \`${METRIC_PREFIX}${metric.name}\` | ${metric.type} | ${labels} | ${metric.help.replaceAll('|', '\\|')} | ${older} |`;
+    return `| \`${fullName(metric)}\` | ${metric.type} | ${labels} | ${metric.help.replaceAll('|', '\\|')} | ${older} |`;
   });
   return `${[
     '# Metrics',

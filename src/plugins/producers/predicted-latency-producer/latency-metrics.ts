@@ -14,6 +14,7 @@ const OTHER = 'other';
 
 /** Cells of one kind of latency and one pair of models. Gauges show what was last set. */
 interface LatencyCells {
+  readonly actual: HistogramCell;
   readonly predicted: HistogramCell;
   readonly predictionDuration: HistogramCell;
   readonly violations: CounterCell;
@@ -43,6 +44,7 @@ export class LatencyMetrics {
   /** `predicted` is NaN when there was no prediction. Both in seconds. */
   observed(request: InferenceRequest, kind: SampleKind, actual: number, predicted: number): void {
     const cells = this.#cellsOf(request)[kind];
+    cells.actual.observe(actual);
     cells.last.actual = actual;
     if (Number.isNaN(predicted)) return;
     cells.predicted.observe(predicted);
@@ -68,13 +70,14 @@ export class LatencyMetrics {
       cells = this.#pairs.get(key);
       if (cells !== undefined) return cells;
     }
-    const labels = { ...this.#plugin, model_name: model, target_model_name: target };
-    cells = { ttft: this.#create('ttft', labels), tpot: this.#create('tpot', labels) };
+    const models = { model_name: model, target_model_name: target };
+    cells = { ttft: this.#create('ttft', models), tpot: this.#create('tpot', models) };
     this.#pairs.set(key, cells);
     return cells;
   }
 
-  #create(kind: SampleKind, labels: Readonly<Record<string, string>>): LatencyCells {
+  #create(kind: SampleKind, models: Readonly<Record<string, string>>): LatencyCells {
+    const labels = { ...this.#plugin, ...models };
     const last = {
       actual: Number.NaN,
       predicted: Number.NaN,
@@ -90,6 +93,7 @@ export class LatencyMetrics {
     for (const [type, read] of gauges)
       this.#instruments.gauge('inference_request_metric', { ...labels, type }, read);
     return {
+      actual: this.#instruments.histogram(`inference_objective_request_${kind}_seconds`, models),
       predicted: this.#instruments.histogram(`request_predicted_${kind}_seconds`, labels),
       predictionDuration: this.#instruments.histogram(`request_${kind}_prediction_duration_seconds`, labels),
       violations: this.#instruments.counter('request_slo_violation_total', { ...labels, type: kind }),

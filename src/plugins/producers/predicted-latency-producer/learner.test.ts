@@ -111,9 +111,23 @@ describe('learning', () => {
       here.ctx.clock.advance(1000);
       await expect.poll(() => JSON.stringify(here.producer.dumpState())).toContain('"samples":0');
     }
-    await expect.poll(() => failedFlushes(here)).toBe(3);
+    await expect.poll(() => flushes(here, 'failed')).toBe(3);
     const lines = here.ctx.log.lines.filter(({ message }) => message.startsWith('samples'));
     expect(lines.length).toBe(1);
+  });
+
+  test('samples are taken when the server says so, with words or without', async () => {
+    await using here = await PredictionBench.start();
+    const [target] = pair();
+    here.predictor.takesSilently = true;
+    const one = streamed();
+    await here.predict(one, [target]);
+    here.place(one, target);
+    finish(here, one, { firstMs: 10, lastMs: 20 });
+    await here.flushed(1);
+    await expect.poll(() => flushes(here, 'ok')).toBe(1);
+    expect(flushes(here, 'failed')).toBe(0);
+    expect(here.ctx.log.lines.filter(({ level }) => level === 'warn')).toEqual([]);
   });
 
   test('predictions become better with what is learnt', async () => {
@@ -151,9 +165,9 @@ describe('learning', () => {
   });
 });
 
-function failedFlushes({ ctx }: PredictionBench): number {
+function flushes({ ctx }: PredictionBench, outcome: 'ok' | 'failed'): number {
   const found = [...ctx.instruments.counters].find(
-    ([name]) => name.includes('call="train"') && name.includes('outcome="failed"'),
+    ([name]) => name.includes('call="train"') && name.includes(`outcome="${outcome}"`),
   );
   return found?.[1].value ?? 0;
 }
@@ -174,6 +188,9 @@ test('metrics name the client’s model and the target model, and count missed o
     finish(here, one, { firstMs, lastMs, tokens: 11 });
   }
   const { observations, counters, gauges } = here.ctx.instruments;
+  const models = 'model_name="client",target_model_name="served"';
+  expect(observations.get(`inference_objective_request_ttft_seconds{${models}}`)).toEqual([0.25, 0.05]);
+  expect(observations.get(`inference_objective_request_tpot_seconds{${models}}`)).toEqual([0.1, 0.02]);
   expect(observations.get(`request_predicted_ttft_seconds{${labels}}`)).toEqual([0.1, 0.1]);
   expect(observations.get(`request_predicted_tpot_seconds{${labels}}`)).toEqual([0.02, 0.02]);
   expect(observations.get(`request_ttft_prediction_duration_seconds{${labels}}`)).toEqual([0, 0]);
