@@ -1,5 +1,5 @@
 import type { Outline } from './outline.ts';
-import type { ProblemList } from './problems.ts';
+import type { Place, ProblemList } from './problems.ts';
 import { suggest } from './suggest.ts';
 
 /** Gates and their defaults. */
@@ -21,6 +21,7 @@ const FALSE: ReadonlySet<string> = new Set(['0', 'f', 'false']);
 /** Values of all gates (`llm-d-router: pkg/epp/config/loader`): `name` or `name=bool`, later entries win. */
 export function readGates(outline: Outline, problems: ProblemList): ReadonlyMap<string, boolean> {
   const gates = new Map(GATES);
+  let flowControl: Place | undefined;
   for (const gate of outline.featureGates) {
     const [name = '', value = 'true'] = gate.name.split('=');
     const text = value.trim().toLowerCase();
@@ -43,13 +44,14 @@ export function readGates(outline: Outline, problems: ProblemList): ReadonlyMap<
       continue;
     }
     gates.set(name, TRUE.has(text));
-    if (name === 'flowControl' && TRUE.has(text)) {
-      problems.error(
-        'unavailable-feature',
-        gate,
-        'feature gate flowControl: the flow control layer is not available in this version; remove the gate to reject sheddable requests when the pool is saturated',
-      );
-    }
+    if (name === 'flowControl') flowControl = gate;
+  }
+  if (gates.get('flowControl') === true && flowControl !== undefined) {
+    problems.error(
+      'unavailable-feature',
+      flowControl,
+      'feature gate flowControl: the flow control layer is not available in this version; remove the gate to reject sheddable requests when the pool is saturated',
+    );
   }
   if (gates.get('flowControl') !== true && outline.flowControlKeys.length > 0) {
     problems.warn(
