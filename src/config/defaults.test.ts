@@ -49,3 +49,30 @@ schedulingProfiles:
 `);
   expect(problems.filter(({ code }) => code === 'wrong-kind')).toHaveLength(1);
 });
+
+test.each([
+  { name: 'in the profile that is added', profiles: '' },
+  {
+    name: 'in a listed profile',
+    profiles: 'schedulingProfiles: [{name: p, plugins: [{pluginRef: mine}, {pluginRef: queue-scorer}]}]\n',
+  },
+])('a detector that serves only as a filter $name is worth a warning', ({ profiles }) => {
+  const listed = `plugins: [{type: queue-scorer}, {type: utilization-detector, name: mine}]\n${profiles}`;
+  const { document, problems } = load(listed);
+  expect(document?.saturationDetector.name).toBe('utilization-detector');
+  expect(problems.map(problemText)).toEqual([
+    "3:33: warning [second-detector] plugin 'mine' (type utilization-detector) serves as filter alone: 'utilization-detector' decides saturation, as no detector is named; name 'mine' in flowControl.saturationDetector.pluginRef, or 'utilization-detector' if that is meant",
+  ]);
+  for (const detector of ['mine', 'utilization-detector']) {
+    const named = load(`${listed}flowControl: {saturationDetector: {pluginRef: ${detector}}}\n`);
+    expect(named.problems).toEqual([]);
+    expect(named.document?.saturationDetector.name).toBe(detector);
+  }
+});
+
+test('a detector that nothing refers to is reported once', () => {
+  const { problems } = load(
+    'plugins: [{type: queue-scorer}, {type: concurrency-detector}]\nschedulingProfiles: [{name: p, plugins: [{pluginRef: queue-scorer}]}]\n',
+  );
+  expect(problems.map(({ code }) => code)).toEqual(['unused-plugin']);
+});

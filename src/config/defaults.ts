@@ -66,8 +66,23 @@ export function resolveParsers(outline: Outline, draft: Draft): readonly PluginE
 export function resolveDetector(outline: Outline, draft: Draft): PluginEntry | undefined {
   if (outline.detector !== undefined) return draft.resolve(outline.detector, ['saturation-detector']);
   const entry = draft.addDefault(DEFAULT_DETECTOR, 'saturation-detector', 'no saturation detector is named');
-  if (entry !== undefined) draft.refer(entry);
+  if (entry === undefined) return undefined;
+  warnOfOtherDetectors(entry, draft);
+  draft.refer(entry);
   return entry;
+}
+
+/** A detector under a name of its own is a filter alone, which is seldom meant; one that nothing refers to is reported anyway. */
+function warnOfOtherDetectors(chosen: PluginEntry, draft: Draft): void {
+  for (const entry of draft.plugins) {
+    const isDetector = entry.definition.kinds.includes('saturation-detector');
+    if (entry === chosen || !isDetector || entry.reason !== '' || !draft.isReferenced(entry)) continue;
+    draft.problems.warn(
+      'second-detector',
+      entry.place,
+      `plugin '${entry.name}' (type ${entry.definition.type}) serves as filter alone: '${chosen.name}' decides saturation, as no detector is named; name '${entry.name}' in flowControl.saturationDetector.pluginRef, or '${chosen.name}' if that is meant`,
+    );
+  }
 }
 
 /** The listed sources, and the default metrics source unless one of its type is there. */

@@ -10,6 +10,7 @@ import {
 } from './defaults.ts';
 import { readDocument } from './document.ts';
 import { Draft, type LoadOptions, type PluginEntry } from './draft.ts';
+import { checkFlowControl } from './flow-control.ts';
 import { readGates } from './gates.ts';
 import { check, reportIssues } from './issues.ts';
 import { inputSchema, keysAt } from './json-schema.ts';
@@ -85,6 +86,7 @@ function load(text: string, options: LoadOptions, problems: ProblemList): Endpoi
   const saturationDetector = resolveDetector(outline, draft);
   const sources = resolveSources(outline, draft);
   const discovery = resolveDiscovery(outline, draft);
+  checkFlowControl(root, draft);
   const references = resolveReferences(draft);
   addProducers(draft);
   const producers = orderProducers(draft);

@@ -88,7 +88,9 @@ export function outlineOf(root: ConfigNode, problems: ProblemList): Outline {
     detectorThresholds: thresholdsOf(detector?.node),
     flowControlKeys:
       flowControl?.kind === 'map'
-        ? flowControl.entries.map((entry) => entry.key).filter((key) => key !== 'saturationDetector')
+        ? flowControl.entries
+            .filter((entry) => entry.key !== 'saturationDetector' && !isNull(entry.value))
+            .map((entry) => entry.key)
         : [],
     flowControlAt: entryOf(root, 'flowControl')?.at ?? root,
     injectDefaults: scalarOf(dataLayer, 'injectDefaults') !== false,

@@ -37,6 +37,7 @@ export const PROBLEM_CODES = {
   'ineffective-section': 'A section has no effect as configured.',
   'missing-data': 'A plugin needs data, or its parameters name data, that no plugin produces.',
   'second-producer': 'A default producer was added beside a listed one of the same type.',
+  'second-detector': 'A listed saturation detector is not the one that decides: none is named.',
   'dependency-cycle': 'Producers need each other in a circle.',
   'no-sources': 'Nothing reads metrics from the endpoints.',
 } as const satisfies Record<string, string>;
