@@ -1,4 +1,4 @@
-import type { Endpoint } from '../framework/endpoint.ts';
+import { type Endpoint, staleAfterMs } from '../framework/endpoint.ts';
 import type { EndpointObserver } from '../framework/hooks.ts';
 import type { Instruments } from '../framework/instruments.ts';
 import type { Clock } from '../util/clock.ts';
@@ -13,9 +13,6 @@ export interface PoolMetricsOptions {
   /** Pool members now. */
   endpoints(): readonly Endpoint[];
 }
-
-/** Intervals between two polls after which an endpoint is stale, where that is longer than the threshold. */
-const LATE_INTERVALS = 1.5;
 
 /** Values of one kind over the fresh endpoints, which are reachable; NaN, which hides the gauge, when there is none. */
 interface Spread {
@@ -89,10 +86,10 @@ export class PoolMetrics implements EndpointObserver {
    * Reachable, with metrics that are fresh. One that is polled less often, because nobody asks for it and there are
    * thousands, is not stale for that.
    */
-  #isFresh({ isReachable, scraped, scrapeIntervalMs }: Endpoint): boolean {
-    if (!isReachable) return false;
-    const limitMs = Math.max(this.#options.stalenessMs, LATE_INTERVALS * scrapeIntervalMs);
-    return this.#clock.nowMs() - scraped.updatedAtMs <= limitMs;
+  #isFresh(endpoint: Endpoint): boolean {
+    if (!endpoint.isReachable) return false;
+    const limitMs = staleAfterMs(endpoint, this.#options.stalenessMs);
+    return this.#clock.nowMs() - endpoint.scraped.updatedAtMs <= limitMs;
   }
 
   #current(): Summary {

@@ -9,6 +9,9 @@ const MAX_ENGINES = 1024;
 /** Numbers the engines of one metric on one page, in order of appearance. */
 export class EngineIndex {
   readonly #isFirstOnly: boolean;
+  /** Number 0; most pages have no other. */
+  #first: string | undefined = undefined;
+  /** Numbers of the others. */
   readonly #positions = new Map<string, number>();
 
   /** `isFirstOnly`: all samples are of one engine. */
@@ -17,15 +20,18 @@ export class EngineIndex {
   }
 
   reset(): void {
-    this.#positions.clear();
+    this.#first = undefined;
+    if (this.#positions.size > 0) this.#positions.clear();
   }
 
   /** Number of the engine whose sample the scanner stands on. Throws `PageError` when there are too many. */
   of(scanner: PageScanner): number {
     const engine = this.#isFirstOnly ? '' : engineOf(scanner);
+    this.#first ??= engine;
+    if (engine === this.#first) return 0;
     const known = this.#positions.get(engine);
     if (known !== undefined) return known;
-    const position = this.#positions.size;
+    const position = this.#positions.size + 1;
     if (position >= MAX_ENGINES) {
       throw new PageError(`metrics page: more than ${MAX_ENGINES} engines in one metric`);
     }
