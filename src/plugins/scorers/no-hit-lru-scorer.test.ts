@@ -124,6 +124,18 @@ describe('no-hit-lru-scorer', () => {
     expect(scorer.dumpState()).toMatchObject({ endpoints: ['default/pod-001', 'default/pod-002'] });
   });
 
+  test('a list longer than the longest is taken, with a warning', () => {
+    const here = context();
+    const params = noHitLruScorer.params.parse({ lruSize: 2_000_000 });
+    const scorer = noHitLruScorer.create(params, here);
+    const endpoints = pool(2);
+    for (const target of endpoints) route(scorer, endpoints, target);
+    expect(scorer.dumpState()).toMatchObject({ totalEndpoints: 2 });
+    expect(here.log.lines).toMatchObject([
+      { level: 'warn', fields: { lruSize: 2_000_000, used: 1_000_000 } },
+    ]);
+  });
+
   test('the dump is bounded', () => {
     const endpoints = pool(105);
     const scorer = create({ lruSize: 0 });

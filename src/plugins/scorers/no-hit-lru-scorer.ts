@@ -2,6 +2,7 @@ import { z } from 'zod';
 import type { AttributeKey } from '../../framework/attribute.ts';
 import type { Endpoint } from '../../framework/endpoint.ts';
 import type { EndpointObserver, PreRequestHook, StateDumper } from '../../framework/hooks.ts';
+import type { Log } from '../../framework/log.ts';
 import { definePlugin } from '../../framework/plugin.ts';
 import type { SchedulingResult } from '../../framework/profile-handler.ts';
 import type { InferenceRequest } from '../../framework/request.ts';
@@ -9,6 +10,7 @@ import type { Scorer } from '../../framework/scorer.ts';
 import { DEFAULT_PREFIX_PRODUCER, type PrefixMatch, prefixMatchKey } from '../attributes/prefix-match.ts';
 
 const DEFAULT_LRU_SIZE = 1024;
+const MAX_LRU_SIZE = 1_000_000;
 const MAX_DUMPED = 100;
 /** Profile that computes prompts where the profile handler names none. */
 const PREFILL_PROFILE = 'prefill';
@@ -141,6 +143,11 @@ function holdsPrefix(match: PrefixMatch | undefined, candidates: readonly Endpoi
   return false;
 }
 
+function capacityOf(lruSize: number, log: Log): number {
+  if (lruSize > MAX_LRU_SIZE) log.warn({ lruSize, used: MAX_LRU_SIZE }, 'lruSize is too large');
+  return lruSize > 0 ? Math.min(lruSize, MAX_LRU_SIZE) : DEFAULT_LRU_SIZE;
+}
+
 /** `no-hit-lru-scorer`. */
 export const noHitLruScorer = definePlugin({
   type: 'no-hit-lru-scorer',
@@ -150,9 +157,10 @@ export const noHitLruScorer = definePlugin({
   params: z.strictObject({
     lruSize: z
       .int()
-      .max(1_000_000)
       .default(DEFAULT_LRU_SIZE)
-      .describe(`Endpoints remembered; 0 or less means ${DEFAULT_LRU_SIZE}.`),
+      .describe(
+        `Endpoints remembered; 0 or less means ${DEFAULT_LRU_SIZE}, and more than ${MAX_LRU_SIZE} means ${MAX_LRU_SIZE}, with a warning in the log.`,
+      ),
     prefixMatchInfoProducerName: z
       .string()
       .default(DEFAULT_PREFIX_PRODUCER)
@@ -167,9 +175,9 @@ export const noHitLruScorer = definePlugin({
     prefixPluginName: z.string().optional().describe('Deprecated and ignored.'),
   }),
   dependencies: (params) => ({ requires: [prefixMatchKey(params.prefixMatchInfoProducerName)] }),
-  create: (params) =>
+  create: (params, { log }) =>
     new NoHitLruScorer(prefixMatchKey(params.prefixMatchInfoProducerName), {
-      capacity: params.lruSize > 0 ? params.lruSize : DEFAULT_LRU_SIZE,
+      capacity: capacityOf(params.lruSize, log),
       ranksAmongAll: params.referenceBehavior,
     }),
 });

@@ -235,7 +235,12 @@ test.each([
   {
     name: 'an empty list of roles',
     given: { revisionGating: { mode: 'sum', requireRoles: { values: [] } } },
-    message: /values/,
+    message: /must name a role/,
+  },
+  {
+    name: 'an empty role',
+    given: { revisionGating: { mode: 'sum', requireRoles: { values: ['a', ''] } } },
+    message: /a role is empty/,
   },
   {
     name: 'two selectors of one name',
@@ -254,4 +259,14 @@ test.each([
   const gating =
     'revisionGating' in given || message.source === 'revisionGating' ? {} : { revisionGating: GATING };
   expect(() => definition.params.parse({ ...rest, ...gating, ...given })).toThrow(message);
+});
+
+test.each([
+  { requireRoles: undefined },
+  { requireRoles: {} },
+  { requireRoles: { values: [] } },
+  { requireRoles: { values: ['a', 'a', ''] } },
+])('in mode disabled nothing is asked of roles: $requireRoles', ({ requireRoles }) => {
+  const given = { scope: { labelSelector: 'a=b' }, revisionGating: { mode: 'disabled', requireRoles } };
+  expect(definition.params.safeParse(given).success).toBe(true);
 });

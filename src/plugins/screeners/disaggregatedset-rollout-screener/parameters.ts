@@ -39,17 +39,22 @@ const revisionGating = z
     requireRoles: z
       .strictObject({
         values: z
-          .array(z.string().min(1))
-          .min(1)
-          .refine((roles) => new Set(roles).size === roles.length, 'a role is listed twice')
-          .describe('Roles of which a revision needs one ready pod each.'),
+          .array(z.string())
+          .optional()
+          .describe('Roles of which a revision needs one ready pod each; at least one, none twice.'),
       })
       .optional()
       .describe('Required unless the mode is disabled.'),
   })
-  .refine((gating) => gating.mode === 'disabled' || gating.requireRoles !== undefined, {
-    path: ['requireRoles'],
-    message: 'must be set, except in mode disabled',
+  .superRefine(({ mode, requireRoles }, context) => {
+    if (mode === 'disabled') return;
+    const roles = requireRoles?.values ?? [];
+    const refuse = (path: string[], message: string) =>
+      context.addIssue({ code: 'custom', path: ['requireRoles', ...path], message });
+    if (requireRoles === undefined) refuse([], 'must be set, except in mode disabled');
+    else if (roles.length === 0) refuse(['values'], 'must name a role, except in mode disabled');
+    else if (roles.includes('')) refuse(['values'], 'a role is empty');
+    else if (!isUnique(roles)) refuse(['values'], 'a role is listed twice');
   });
 
 /** Parameters of `disaggregatedset-rollout-screener`. */
