@@ -74,6 +74,36 @@ test('a listed producer with parameters wins, and the warning says so', () => {
   ]);
 });
 
+test.each([
+  {
+    body: 'plugins: [{type: prefix-cache-scorer, parameters: {BlockSize: 64, PREFIXMATCHINFOPRODUCERNAME: mine}}]',
+    name: 'mine',
+    params: { blockSizeTokens: 16 },
+    keys: ['blockSize', 'prefixMatchInfoProducerName'],
+  },
+  {
+    body: 'plugins: [{type: session-affinity-scorer, parameters: {HeaderName: x-mine}}]',
+    name: 'session-affinity-scorer',
+    params: { encodedEndpointHeaderConfig: { header: 'x-mine' } },
+    keys: ['headerName'],
+  },
+  {
+    body: 'plugins: [{type: pd-profile-handler, parameters: {Threshold: 1000, DeciderPluginName: mine}}, {type: prefix-based-pd-decider, name: mine}]\nschedulingProfiles: [{name: decode}, {name: prefill}]',
+    name: 'mine',
+    params: { nonCachedTokens: 250 },
+    keys: ['threshold', 'deciderPluginName'],
+  },
+])('old parameters match in any case: $keys', ({ body, name, params, keys }) => {
+  const { document, problems } = loadConfiguration(
+    `apiVersion: llm-d.ai/v1alpha1\nkind: EndpointPickerConfig\n${body}`,
+    { catalogue: CATALOGUE, allowExperimental: true },
+  );
+  const read = problems.filter(({ code }) => code === 'key-case').map(({ message }) => message.split("'")[3]);
+  expect(read).toEqual(keys);
+  expect(problems.filter(({ code }) => code === 'deprecated-form')).toHaveLength(1);
+  expect(document?.plugins.find((entry) => entry.name === name)?.params).toMatchObject(params);
+});
+
 test('engine events on the scorer are refused with a pointer', () => {
   expect(
     load('plugins: [{type: prefix-cache-scorer, parameters: {mode: cache_tracking}}]').problems.map(

@@ -1,7 +1,7 @@
 import { migrateDisaggregation } from './legacy-disaggregation.ts';
 import { isNull, type MapEntry, type MapNode, nodeFrom, type Position, withEntries } from './node.ts';
 import type { Outline, PluginOutline } from './outline.ts';
-import { parametersFrom } from './parameters.ts';
+import { inKnownCase, parametersFrom } from './parameters.ts';
 import type { ProblemList } from './problems.ts';
 
 const DETECTOR = 'utilization-detector';
@@ -22,6 +22,14 @@ const PRODUCER_KEYS: ReadonlySet<string> = new Set([
 
 /** Keys of `prefix-cache-scorer` that asked for engine events. */
 const PRECISE_KEYS: ReadonlySet<string> = new Set(['mode', 'kvCacheRedisAddr', 'indexerConfig']);
+
+/** Current keys that the rewriting of a type's parameters looks at. */
+const CURRENT_KEYS: ReadonlyMap<string, readonly string[]> = new Map([
+  [PREFIX_SCORER, ['prefixMatchInfoProducerName']],
+  ['session-affinity-scorer', ['encodedEndpointHeaderConfig']],
+  ['session-affinity-filter', ['encodedEndpointHeaderConfig']],
+  ['pd-profile-handler', ['deciderPluginName']],
+]);
 
 /** Parameters that are still accepted: type, old key, what to write. */
 const DEPRECATED_PARAMETERS: readonly (readonly [string, string, string])[] = [
@@ -61,12 +69,22 @@ export function oldParameters(type: string): ReadonlyMap<string, string> {
  * what stands where and what it means.
  */
 export function migratePlugins(outline: Outline, problems: ProblemList): readonly PluginOutline[] {
-  let plugins = outline.plugins.map((plugin) => migrateSession(plugin, problems));
+  let plugins = outline.plugins.map((plugin) => migrateSession(inOldCase(plugin, problems), problems));
   for (const plugin of plugins) warnDeprecated(plugin, problems);
   for (const plugin of plugins) {
     if (plugin.type === PREFIX_SCORER) plugins = migratePrefixScorer(plugin, plugins, problems);
   }
   return migrateDetector(outline, migrateDisaggregation(plugins, problems), problems);
+}
+
+/** Keys of parameters match in any case, those of older releases, too. */
+function inOldCase(plugin: PluginOutline, problems: ProblemList): PluginOutline {
+  const { type, parameters } = plugin;
+  const known = [...oldParameters(type).keys(), ...(CURRENT_KEYS.get(type) ?? [])];
+  if (type === PREFIX_SCORER) known.push(...PRECISE_KEYS);
+  if (parameters?.kind !== 'map' || known.length === 0) return plugin;
+  const entries = inKnownCase(parameters, known, [...plugin.path, 'parameters'], problems);
+  return { ...plugin, parameters: withEntries(parameters, entries) };
 }
 
 /** `headerName` of v0.9 is the header of the encoded endpoint. */

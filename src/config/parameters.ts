@@ -132,21 +132,35 @@ function canonicalCase(
     return { ...node, items };
   }
   if (node.kind !== 'map') return node;
-  const known = keysAt(schema, below);
-  const taken = new Set(node.entries.map((entry) => entry.key));
-  const entries = node.entries.map((entry): MapEntry => {
-    const key = known.includes(entry.key) ? entry.key : sameInOtherCase(entry.key, known, taken);
-    if (key !== entry.key) {
-      problems.warn(
-        'key-case',
-        { path: [...path, ...below, entry.key], at: entry.at },
-        `${pathText([...path, ...below])}: '${entry.key}' is read as '${key}'`,
-      );
-      taken.add(key);
-    }
-    return { key, at: entry.at, value: canonicalCase(entry.value, schema, path, problems, [...below, key]) };
-  });
+  const entries = inKnownCase(node, keysAt(schema, below), [...path, ...below], problems).map(
+    ({ key, at, value }): MapEntry => ({
+      key,
+      at,
+      value: canonicalCase(value, schema, path, problems, [...below, key]),
+    }),
+  );
   return withEntries(node, entries);
+}
+
+/** Entries of a node at `path`; those whose key differs from a known one in case only have that key, with a warning. */
+export function inKnownCase(
+  { entries }: MapNode,
+  known: readonly string[],
+  path: Path,
+  problems: ProblemList,
+): readonly MapEntry[] {
+  const taken = new Set(entries.map((entry) => entry.key));
+  return entries.map((entry): MapEntry => {
+    const key = known.includes(entry.key) ? entry.key : sameInOtherCase(entry.key, known, taken);
+    if (key === entry.key) return entry;
+    problems.warn(
+      'key-case',
+      { path: [...path, entry.key], at: entry.at },
+      `${pathText(path)}: '${entry.key}' is read as '${key}'`,
+    );
+    taken.add(key);
+    return { ...entry, key };
+  });
 }
 
 function sameInOtherCase(key: string, known: readonly string[], taken: ReadonlySet<string>): string {
