@@ -182,15 +182,14 @@ export function orderProducers(draft: Draft): readonly PluginEntry[] {
       }
     }
   }
-  const ordered: PluginEntry[] = [];
-  while (ordered.length < producers.length) {
+  const ordered = new Set<PluginEntry>();
+  while (ordered.size < producers.length) {
     const next = producers.find(
       (entry) =>
-        !ordered.includes(entry) &&
-        [...(before.get(entry) ?? [])].every((needed) => ordered.includes(needed)),
+        !ordered.has(entry) && [...(before.get(entry) ?? [])].every((needed) => ordered.has(needed)),
     );
     if (next === undefined) {
-      const rest = producers.filter((entry) => !ordered.includes(entry));
+      const rest = producers.filter((entry) => !ordered.has(entry));
       draft.problems.error(
         'dependency-cycle',
         rest[0]?.place ?? { path: [], at: { line: 1, column: 1 } },
@@ -198,9 +197,9 @@ export function orderProducers(draft: Draft): readonly PluginEntry[] {
       );
       return [...ordered, ...rest];
     }
-    ordered.push(next);
+    ordered.add(next);
   }
-  return ordered;
+  return [...ordered];
 }
 
 /** Whether `from` runs after `to` as far as `before` says. */
