@@ -43,15 +43,15 @@ export function addProducers(draft: Draft): void {
 function warnOptional(consumer: PluginEntry, draft: Draft): void {
   for (const key of consumer.dependencies.optional ?? []) {
     const { producer, dataType } = key;
-    if (producersOf(key, draft).length > 0) continue;
     const place =
       (producer === '' ? undefined : mentionOf(producer, consumer)) ?? mentionOf(dataType, consumer);
+    if (place === undefined || producersOf(key, draft).length > 0) continue;
     const existing = draft.get(producer);
     const isInDoubt =
       existing === undefined
         ? draft.isIncomplete || draft.hasUnknownReference
         : existing.params === undefined;
-    if (place === undefined || isInDoubt) continue;
+    if (isInDoubt) continue;
     const reads = `plugin '${consumer.name}' reads ${key.name}`;
     if (existing !== undefined) {
       draft.problems.warn('missing-data', place, `${reads}, but ${doesNotProduce(existing, dataType)}`);
@@ -185,8 +185,7 @@ export function orderProducers(draft: Draft): readonly PluginEntry[] {
   const ordered = new Set<PluginEntry>();
   while (ordered.size < producers.length) {
     const next = producers.find(
-      (entry) =>
-        !ordered.has(entry) && [...(before.get(entry) ?? [])].every((needed) => ordered.has(needed)),
+      (entry) => !ordered.has(entry) && [...(before.get(entry) ?? [])].every((needed) => ordered.has(needed)),
     );
     if (next === undefined) {
       const rest = producers.filter((entry) => !ordered.has(entry));
