@@ -53,6 +53,14 @@ test.each([
     want: ['1:3: error [yaml-syntax] want a plain key, got a list, a mapping or an alias'],
   },
   {
+    text: 'a: {<<: 5}\nb: {<<: [1, {c: 2}]}\nc: {<<: [[{d: 3}]]}\nd: {<<: ~}',
+    want: [
+      '1:9: error [yaml-syntax] << takes a mapping or a list of mappings',
+      '2:10: error [yaml-syntax] << takes a mapping or a list of mappings',
+      '3:10: error [yaml-syntax] << takes a mapping or a list of mappings',
+    ],
+  },
+  {
     text: 'a: &a [*a]',
     want: ['1:1: error [yaml-syntax] the document is nested too deeply, or an alias contains itself'],
   },
@@ -79,6 +87,22 @@ test('documents that grow, nest or are long without end are refused', () => {
     expect(problems.length).toBeGreaterThan(0);
   }
 });
+
+test('a document that is nested too deeply for the parser is said to be', () => {
+  for (const open of ['[', '{a: ', '- ', '? ']) {
+    const { problems } = read(open.repeat(20_000));
+    expect(problems[0]).toMatch(/: error \[yaml-syntax\] the document is nested too deeply$/);
+  }
+});
+
+test('a file of tens of thousands of keys is refused at once', () => {
+  const vocabulary = Array.from({ length: 30_000 }, (_, i) => [`token${i}`, i]);
+  const { node, problems } = read(JSON.stringify(Object.fromEntries(vocabulary)));
+  expect(node).toBeUndefined();
+  expect(problems).toEqual([
+    '1:1: error [yaml-syntax] the document has too many nodes, want at most 20000; aliases count each time',
+  ]);
+}, 5000);
 
 test('positions count from 1 and point at value or key', () => {
   const { node } = read('a:\n  - b: 1\n    c: [2, 3]\n');

@@ -10,14 +10,18 @@ import {
   parseDocument,
   type Scalar,
   type YAMLMap,
+  type YAMLParseError,
 } from 'yaml';
-import type { ConfigNode, MapEntry, Path, Position, ScalarNode } from './node.ts';
+import { type ConfigNode, isNull, type MapEntry, type Path, type Position, type ScalarNode } from './node.ts';
 import type { ProblemList } from './problems.ts';
 
 /** A configuration is a few kilobytes; more is a wrong file, and would cost seconds. */
 const MAX_TEXT_LENGTH = 2 ** 20;
-/** Nodes after aliases are followed; stops documents that grow exponentially. */
-const MAX_NODES = 50_000;
+/**
+ * Nodes after aliases are followed; a thousand plugins with their parameters have half as many. Stops documents that grow
+ * exponentially, and files that are none: what is wrong with so many keys would take seconds to tell.
+ */
+const MAX_NODES = 20_000;
 const MAX_DEPTH = 100;
 
 const TRUE = /^(?:y|Y|yes|Yes|YES|true|True|TRUE|on|On|ON)$/;
@@ -46,7 +50,7 @@ export function readDocument(text: string, problems: ProblemList): ConfigNode | 
   try {
     document = parseDocument(text, {
       schema: 'failsafe',
-      uniqueKeys: true,
+      uniqueKeys: false, // quadratic there; the reader below finds and names them
       prettyErrors: false,
       logLevel: 'error',
       lineCounter: lines,
@@ -59,16 +63,17 @@ export function readDocument(text: string, problems: ProblemList): ConfigNode | 
   let isReadable = true;
   for (const error of document.errors) {
     const at = positionAt(lines, error.pos[0]);
-    if (error.code === 'DUPLICATE_KEY') continue; // the reader below names the key
     isReadable = false;
-    const message =
-      error.code === 'MULTIPLE_DOCS'
-        ? 'want one document, got another after ---'
-        : `${error.message.charAt(0).toLowerCase()}${error.message.slice(1)}`;
-    problems.error('yaml-syntax', { path: [], at }, message);
+    problems.error('yaml-syntax', { path: [], at }, syntaxText(error));
   }
   if (!isReadable) return undefined;
   return new Reader(document, lines, problems).read();
+}
+
+function syntaxText({ code, message }: YAMLParseError): string {
+  if (code === 'MULTIPLE_DOCS') return 'want one document, got another after ---';
+  if (/call stack/.test(message)) return 'the document is nested too deeply'; // the parser caught a RangeError
+  return `${message.charAt(0).toLowerCase()}${message.slice(1)}`;
 }
 
 /** Zero-based offset to a place. */
@@ -110,7 +115,10 @@ class Reader {
 
   #node(node: Node, path: Path): ConfigNode {
     this.#nodes += 1;
-    if (this.#nodes > MAX_NODES) throw new LimitError('the document has too many nodes or aliases');
+    if (this.#nodes > MAX_NODES)
+      throw new LimitError(
+        `the document has too many nodes, want at most ${MAX_NODES}; aliases count each time`,
+      );
     if (path.length > MAX_DEPTH)
       throw new LimitError('the document is nested too deeply, or an alias contains itself');
     const at = positionAt(this.#lines, node.range?.[0] ?? 0);
@@ -150,7 +158,7 @@ class Reader {
       const value: ConfigNode =
         pair.value === null ? { kind: 'scalar', value: null, ...at } : this.#node(pair.value, [...path, key]);
       if (key === '<<' && pair.key.type === 'PLAIN') {
-        merged.push(...mergeEntries(value));
+        merged.push(...this.#merged(value, [...path, key]));
         continue;
       }
       if (entries.has(key)) {
@@ -161,6 +169,16 @@ class Reader {
     }
     for (const entry of merged) if (!entries.has(entry.key)) entries.set(entry.key, entry);
     return [...entries.values()];
+  }
+
+  /** Entries of what `<<` names: a mapping or a list of mappings, earlier ones first. */
+  #merged(value: ConfigNode, path: Path): readonly MapEntry[] {
+    if (value.kind === 'map') return value.entries;
+    if (isNull(value)) return [];
+    const isList = value.kind === 'list' && typeof path.at(-1) !== 'number';
+    if (isList) return value.items.flatMap((item, i) => this.#merged(item, [...path, i]));
+    this.#problems.error('yaml-syntax', { path, at: value }, '<< takes a mapping or a list of mappings');
+    return [];
   }
 
   #scalar(node: Scalar, at: Position, path: Path): ScalarNode {
@@ -183,12 +201,6 @@ class Reader {
     }
     return { kind: 'scalar', value: plainScalar(text), ...at };
   }
-}
-
-/** Entries of what `<<` names: a mapping or a list of mappings, earlier ones first. */
-function mergeEntries(value: ConfigNode): readonly MapEntry[] {
-  if (value.kind === 'map') return value.entries;
-  return value.kind === 'list' ? value.items.flatMap(mergeEntries) : [];
 }
 
 /** An unquoted scalar that is no boolean. */

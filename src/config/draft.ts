@@ -38,6 +38,9 @@ export interface LoadOptions {
   readonly modules?: ReadonlyMap<string, PluginModule>;
 }
 
+/** Each compares a name with all others: thousands would cost many seconds. */
+const MOST_SUGGESTIONS = 100;
+
 const NOWHERE: Place = { path: [], at: { line: 1, column: 1 } };
 
 /** The configuration while it is completed: plugins by name, and what refers to them. */
@@ -47,10 +50,12 @@ export class Draft {
   readonly #ownTypes: OwnTypes;
   readonly #options: LoadOptions;
   readonly #byName = new Map<string, PluginEntry>();
+  /** Those of `#byName`, each once. */
+  readonly #plugins: PluginEntry[] = [];
   /** Names whose entry has a reported problem: references to them stay silent. */
   readonly #brokenNames = new Set<string>();
   readonly #referenced = new Set<PluginEntry>();
-  #hasUnknownReference = false;
+  #unknownReferences = 0;
 
   constructor(options: LoadOptions, problems: ProblemList) {
     this.#options = options;
@@ -61,7 +66,7 @@ export class Draft {
 
   /** In declaration order, then added ones. */
   get plugins(): readonly PluginEntry[] {
-    return [...new Set(this.#byName.values())];
+    return [...this.#plugins];
   }
 
   isReferenced(entry: PluginEntry): boolean {
@@ -115,15 +120,15 @@ export class Draft {
 
   /** Some reference was reported: what it was to bring is missing for that reason. */
   get hasUnknownReference(): boolean {
-    return this.#hasUnknownReference;
+    return this.#unknownReferences > 0;
   }
 
   firstOfType(type: string): PluginEntry | undefined {
-    return this.plugins.find((entry) => entry.definition.type === type);
+    return this.#plugins.find((entry) => entry.definition.type === type);
   }
 
   firstOfKind(kind: PluginKind): PluginEntry | undefined {
-    return this.plugins.find((entry) => entry.definition.kinds.includes(kind));
+    return this.#plugins.find((entry) => entry.definition.kinds.includes(kind));
   }
 
   /** Takes the listed plugins in. */
@@ -168,6 +173,7 @@ export class Draft {
       return;
     }
     const entry = this.#entry({ name, definition, params, canonical, reason: plugin.reason, place });
+    this.#plugins.push(entry);
     this.#byName.set(name, entry);
     if (isRenamed) this.#byName.set(written, entry);
   }
@@ -212,6 +218,7 @@ export class Draft {
       this.problems,
     );
     const entry = this.#entry({ name: type, definition, params, canonical, reason, place });
+    this.#plugins.push(entry);
     this.#byName.set(type, entry);
     return entry;
   }
@@ -259,11 +266,13 @@ export class Draft {
 
   #reportUnknown(reference: Reference): void {
     const { name } = reference;
-    this.#hasUnknownReference = true;
+    this.#unknownReferences += 1;
     const close =
-      suggest(name, [...this.#byName.keys(), ...this.#brokenNames]) ??
-      OLD_TYPES.get(name) ??
-      suggest(name, this.#types.names());
+      this.#unknownReferences > MOST_SUGGESTIONS
+        ? undefined
+        : (suggest(name, [...this.#byName.keys(), ...this.#brokenNames]) ??
+          OLD_TYPES.get(name) ??
+          suggest(name, this.#types.names()));
     this.problems.error('unknown-reference', reference, `no plugin is named '${name}'`, close);
   }
 

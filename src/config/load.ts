@@ -10,9 +10,10 @@ import {
 } from './defaults.ts';
 import { readDocument } from './document.ts';
 import { Draft, type LoadOptions, type PluginEntry } from './draft.ts';
+import { reportFirstIssues } from './first-issues.ts';
 import { checkFlowControl } from './flow-control.ts';
 import { readGates } from './gates.ts';
-import { check, reportIssues } from './issues.ts';
+import { check } from './issues.ts';
 import { inputSchema, keysAt } from './json-schema.ts';
 import { migratePlugins } from './legacy.ts';
 import { type ConfigNode, entryOf, isNull, type MapNode, type Path, plainOf } from './node.ts';
@@ -127,7 +128,7 @@ function checkShape(root: MapNode, problems: ProblemList): void {
   if (parsed.success) return;
   const schema = inputSchema(documentSchema);
   const knownKeys = (below: Path) => keysAt(schema, below);
-  reportIssues(
+  reportFirstIssues(
     parsed.error.issues,
     { node: root, declaration: documentSchema, path: [], knownKeys },
     problems,

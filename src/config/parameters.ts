@@ -1,6 +1,7 @@
 import type { z } from 'zod';
 import type { AnyPluginDefinition } from '../framework/plugin.ts';
-import { check, reportIssues } from './issues.ts';
+import { reportFirstIssues } from './first-issues.ts';
+import { check } from './issues.ts';
 import { inputSchema, type JsonSchema, keysAt } from './json-schema.ts';
 import {
   type ConfigNode,
@@ -63,7 +64,7 @@ export function checkParameters(input: ParametersInput, problems: ProblemList): 
       path,
       knownKeys: (below: Path) => keysAt(schema, below),
     };
-    reportIssues(parsed.error.issues, checked, problems);
+    reportFirstIssues(parsed.error.issues, checked, problems);
   }
   return {
     params: parsed.success ? parsed.data : undefined,
