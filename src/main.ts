@@ -1,5 +1,7 @@
 #!/usr/bin/env node
 import process from 'node:process';
+import { detailOf } from './own-plugins/fault.ts';
+import { originNow } from './own-plugins/origin.ts';
 import { takeStrayError } from './own-plugins/stray.ts';
 import { systemClock } from './util/clock.ts';
 import type { CommandIo } from './util/command-io.ts';
@@ -65,11 +67,11 @@ for (const signal of ['SIGTERM', 'SIGINT'] as const) {
 }
 for (const event of ['uncaughtException', 'unhandledRejection'] as const) {
   process.on(event, (error: unknown) => {
-    const detail = error instanceof Error ? (error.stack ?? error.message) : String(error);
+    const detail = detailOf(error);
     const stray = takeStrayError(event, error, systemClock.nowMs());
     if (stray !== undefined) {
       const msg = 'a plugin failed outside of its calls; the picker goes on';
-      const line = JSON.stringify({ level: 'error', msg, file: stray.file, event, detail });
+      const line = JSON.stringify({ level: 'error', msg, ...stray.origin, file: stray.file, event, detail });
       if (stray.isLogged) process.stderr.write(`${line}\n`);
       return;
     }
@@ -79,6 +81,14 @@ for (const event of ['uncaughtException', 'unhandledRejection'] as const) {
     process.exit(1);
   });
 }
+process.on('exit', (code) => {
+  const origin = originNow();
+  if (origin === undefined) return;
+  process.stderr.write(
+    `${JSON.stringify({ level: 'error', msg: 'a plugin ended the process', ...origin })}\n`,
+  );
+  if (code === 0) process.exitCode = 1; // what was asked for was not done
+});
 process.stdout.on('error', () => process.exit(0)); // the reader left
 
 process.exitCode = await main(process.argv.slice(2), {

@@ -21,6 +21,20 @@ describe('failures', () => {
     poller.close();
   });
 
+  test('a source that gives a page instead of a promise goes on being polled', async () => {
+    const { clock, poller, source } = setUpPoller();
+    let polls = 0;
+    Reflect.set(source, 'poll', () => {
+      polls += 1;
+      return new Uint8Array(1);
+    });
+    poller.start();
+    poller.endpointAdded(buildEndpoint());
+    await clock.advanceAsync(2_000, 10);
+    expect(polls).toBeGreaterThan(2);
+    poller.close();
+  });
+
   test('polls of a dead endpoint back off to less than a second, and it is back within one', async () => {
     const { clock, poller, source, ends } = setUpPoller();
     const one = buildEndpoint({ name: 'e' });

@@ -256,7 +256,7 @@ export class Poller implements EndpointObserver {
       entry.onError(error);
       return;
     }
-    page.then(entry.onPage, entry.onError);
+    Promise.resolve(page).then(entry.onPage, entry.onError); // a plugin of one's own may return anything
   }
 
   /** The poll stays under way until its source has taken note. */

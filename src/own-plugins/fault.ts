@@ -18,20 +18,33 @@ export function placeText({ file, line, column }: FilePlace): string {
  * program's own. Undefined when it does not say.
  */
 export function placeOf(error: unknown): FilePlace | undefined {
-  if (!(error instanceof Error) || error.stack === undefined) return undefined;
-  const lines = error.stack.split('\n');
+  const lines = stackOf(error);
   return sourcePlace(lines) ?? lines.map(framePlace).find((place) => place !== undefined);
 }
 
 /** Files that appear in the stack of `error`, innermost first; those of Node.js left out. */
 export function filesOf(error: unknown): readonly string[] {
-  if (!(error instanceof Error) || error.stack === undefined) return [];
-  return error.stack.split('\n').flatMap((line) => frameOf(line)?.file ?? []);
+  return stackOf(error).flatMap((line) => frameOf(line)?.file ?? []);
+}
+
+/** `message` of what was thrown, whatever it is; never throws. */
+export function messageOf(error: unknown): string {
+  try {
+    return error instanceof Error ? String(error.message) : `threw ${String(error)}`;
+  } catch {
+    return 'threw an object that is no error'; // it cannot be read, or is no text
+  }
+}
+
+/** Stack of what was thrown, else what there is of it; never throws. */
+export function detailOf(error: unknown): string {
+  const lines = stackOf(error);
+  return lines.length === 0 ? messageOf(error) : lines.join('\n');
 }
 
 /** `message` of what was thrown, with its place behind it when it says one. */
 export function faultText(error: unknown): string {
-  const message = error instanceof Error ? error.message : `threw ${String(error)}`;
+  const message = messageOf(error);
   const place = placeOf(error);
   return place === undefined ? message : `${message} (${placeText(place)})`;
 }
@@ -48,6 +61,16 @@ export function placeOfText(file: string, text: string): FilePlace {
   return i < 0
     ? { file, line: 1, column: 0 }
     : { file, line: i + 1, column: (lines[i] ?? '').indexOf(text) + 1 };
+}
+
+/** Lines of its stack; none when it has none. What a plugin throws may be anything, a getter that throws for one. */
+function stackOf(error: unknown): readonly string[] {
+  try {
+    const stack: unknown = error instanceof Error ? error.stack : undefined;
+    return typeof stack === 'string' ? stack.split('\n') : [];
+  } catch {
+    return [];
+  }
 }
 
 /** What Node.js puts before the stack of a text that does not parse or link: place, line, carets. */
@@ -75,7 +98,11 @@ function frameOf(line: string): FilePlace | undefined {
 }
 
 function pathOf(place: string): string {
-  return place.startsWith('file:') ? fileURLToPath(place) : place;
+  try {
+    return place.startsWith('file:') ? fileURLToPath(place) : place;
+  } catch {
+    return place; // a URL that is no path, in a text that only looks like a stack
+  }
 }
 
 /** Folder of the program: `src/` or `dist/`. */

@@ -2,7 +2,9 @@ import type { CounterCell } from '../framework/instruments.ts';
 import type { Named, PluginKind } from '../framework/plugin.ts';
 import { Breaker, type BreakerContext } from './breaker.ts';
 import { confine, type DataScope } from './confinement.ts';
-import { type Faults, type Guarded, METHODS_OF_KIND } from './guarded-methods.ts';
+import type { Faults, Guarded } from './guarded-call.ts';
+import { METHODS_OF_KIND } from './guarded-methods.ts';
+import { runnerAs } from './origin.ts';
 
 /** A plugin that fails on every request is named twice a minute. */
 const LOG_INTERVAL_MS = 30_000;
@@ -44,8 +46,9 @@ class FaultCounter implements Faults {
 
 /**
  * What serves in place of a plugin of a module. It gets copies of what must not change, its results are checked, what it
- * throws where nobody else would catch it is counted, it is kept to the data of its `scope` (`Confinement`), and it is
- * skipped while it is too slow (`Breaker`). Everything else of it is as it is.
+ * throws where nobody else would catch it is counted, it is kept to the data of its `scope` (`Confinement`), it is
+ * skipped while it is too slow (`Breaker`), and what its methods leave behind is known as its own (`runnerAs`). Everything
+ * else of it is as it is.
  */
 export function guard(
   plugin: Named<object>,
@@ -55,17 +58,19 @@ export function guard(
 ): object {
   const instance = plugin.plugin;
   const breaker = new Breaker(plugin, context);
-  const guarded: Guarded = { instance, breaker, clock: context.clock, begun: new WeakSet() };
+  const run = runnerAs({ plugin: plugin.name, pluginType: plugin.type });
+  const guarded: Guarded = { breaker, clock: context.clock, begun: new WeakSet(), run };
   const methods = new Map<PropertyKey, unknown>();
   for (const kind of kinds) {
-    for (const [name, { extensionPoint, wrap }] of Object.entries(METHODS_OF_KIND[kind] ?? {})) {
-      const method: unknown = Reflect.get(instance, name);
+    for (const [name, { extensionPoint, wrap, standIn }] of Object.entries(METHODS_OF_KIND[kind] ?? {})) {
+      const method: unknown = Reflect.get(instance, name) ?? standIn;
       if (typeof method !== 'function') continue; // optional, or reported by the start
       const direct = (...args: readonly unknown[]): unknown => Reflect.apply(method, instance, args);
       const failsOnWrite = kind === 'producer';
-      const call = CONFINED.includes(extensionPoint)
+      const scoped = CONFINED.includes(extensionPoint)
         ? confine(direct, { plugin, extensionPoint, scope, failsOnWrite }, context)
         : direct;
+      const call = (...args: readonly unknown[]): unknown => run(() => scoped(...args));
       methods.set(name, wrap(call, guarded, new FaultCounter(plugin, extensionPoint, context)));
     }
   }
@@ -73,7 +78,7 @@ export function guard(
   return new Proxy(
     {},
     {
-      get: (_, key) => methods.get(key) ?? boundTo(instance, Reflect.get(instance, key, instance)),
+      get: (_, key) => methods.get(key) ?? memberOf(instance, key, run),
       has: (_, key) => Reflect.has(instance, key),
       set: (_, key, value) => Reflect.set(instance, key, value, instance),
       getPrototypeOf: () => Reflect.getPrototypeOf(instance),
@@ -81,8 +86,9 @@ export function guard(
   );
 }
 
-/** Private fields are found only on the instance itself, not on what stands around it. */
-function boundTo(instance: object, member: unknown): unknown {
+/** Methods are called on the instance itself: private fields are not found on what stands around it. */
+function memberOf(instance: object, key: PropertyKey, run: Guarded['run']): unknown {
+  const member: unknown = Reflect.get(instance, key, instance);
   if (typeof member !== 'function') return member;
-  return (...args: readonly unknown[]): unknown => Reflect.apply(member, instance, args);
+  return (...args: readonly unknown[]): unknown => run((): unknown => Reflect.apply(member, instance, args));
 }

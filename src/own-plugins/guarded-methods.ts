@@ -1,25 +1,9 @@
 import type { Endpoint } from '../framework/endpoint.ts';
 import { RejectionError } from '../framework/errors.ts';
 import type { PluginKind } from '../framework/plugin.ts';
-import type { Clock } from '../util/clock.ts';
-import type { Breaker } from './breaker.ts';
+import { type Call, type Faults, type Guarded, timed, timedAtOnce } from './guarded-call.ts';
+import { discovering, polling, reading } from './guarded-sources.ts';
 import { bestOf, endpointsOf, keptOf } from './results.ts';
-
-/** Where failures that are not thrown to the caller go. */
-export interface Faults {
-  report(error: unknown): void;
-}
-
-/** An instance and what all its methods share. */
-export interface Guarded {
-  readonly instance: object;
-  readonly breaker: Breaker;
-  readonly clock: Clock;
-  /** Requests that the plugin was told of before they were sent: it is told of their end too, slow or not. */
-  readonly begun: WeakSet<object>;
-}
-
-type Call = (...args: readonly unknown[]) => unknown;
 
 /** How one method is guarded. */
 export interface MethodGuard {
@@ -27,6 +11,8 @@ export interface MethodGuard {
   readonly extensionPoint: string;
   /** `call` runs the plugin's own method. */
   wrap(call: Call, guarded: Guarded, faults: Faults): Call;
+  /** Serves where the plugin has none, although its kind wants one. */
+  readonly standIn?: Call;
 }
 
 type Endpoints = readonly Endpoint[];
@@ -51,11 +37,13 @@ export const METHODS_OF_KIND: {
   'response-header': { responseHeaders: { extensionPoint: 'ResponseReceived', wrap: following } },
   'response-body': {
     responseStarted: { extensionPoint: 'ResponseStreaming', wrap: following },
+    finalMetadata: { extensionPoint: 'ResponseStreaming', wrap: reporting },
     responseComplete: { extensionPoint: 'ResponseStreaming', wrap: following },
   },
   parser: {
     parse: { extensionPoint: 'Parser', wrap: parsing },
     readUsage: { extensionPoint: 'Parser', wrap: telling },
+    createResponseReader: { extensionPoint: 'Parser', wrap: reading },
   },
   'saturation-detector': { saturation: { extensionPoint: 'SaturationDetector', wrap: measuring } },
   'endpoint-observer': {
@@ -68,26 +56,13 @@ export const METHODS_OF_KIND: {
     objectRemoved: { extensionPoint: 'ObjectObserver', wrap: telling },
     objectsSettled: { extensionPoint: 'ObjectObserver', wrap: telling },
   },
+  source: {
+    poll: { extensionPoint: 'Source', wrap: polling },
+    release: { extensionPoint: 'Source', wrap: telling, standIn: () => {} },
+  },
   extractor: { extract: { extensionPoint: 'Extractor', wrap: counting } },
+  discovery: { start: { extensionPoint: 'Discovery', wrap: discovering } },
 };
-
-/** Runs `call` and tells the breaker how long it took. */
-function timed({ breaker, clock }: Guarded, call: Call, args: readonly unknown[]): unknown {
-  const startMs = clock.nowMs();
-  try {
-    return call(...args);
-  } finally {
-    breaker.ended(startMs);
-  }
-}
-
-/** The same for methods that must not wait: a promise is an error, and what becomes of it is nobody's business. */
-function timedAtOnce(guarded: Guarded, call: Call, args: readonly unknown[]): unknown {
-  const result = timed(guarded, call, args);
-  if (typeof result !== 'object' || result === null || !('then' in result)) return result;
-  if (result instanceof Promise) result.catch(() => {}); // it must not end the process
-  throw new TypeError('it returned a promise, but this method must not wait: drop async');
-}
 
 /** `filter` and `screen`: skipped, everybody stays. */
 function keeping(call: Call, guarded: Guarded, faults: Faults): Call {
@@ -178,8 +153,8 @@ function following(call: Call, guarded: Guarded): Call {
   return (...args) => {
     const [request] = args;
     const isBegun = typeof request === 'object' && request !== null && guarded.begun.has(request);
-    if (!isBegun && guarded.breaker.skips()) return;
-    timedAtOnce(guarded, call, args);
+    if (!isBegun && guarded.breaker.skips()) return undefined;
+    return timedAtOnce(guarded, call, args);
   };
 }
 
@@ -232,6 +207,18 @@ function parsing(call: Call, guarded: Guarded, faults: Faults): Call {
       if (!(error instanceof RejectionError)) faults.report(error);
       throw error;
     }
+  };
+}
+
+/** Skipped only for requests that the plugin was never told of; what is no entry is not told. */
+function reporting(call: Call, guarded: Guarded): Call {
+  const follow = following(call, guarded);
+  return (...args) => {
+    const entry = follow(...args);
+    if (entry === undefined) return undefined;
+    const { namespace, key, value } = Object(entry) as { [member: string]: unknown };
+    if (typeof namespace === 'string' && typeof key === 'string' && Number.isFinite(value)) return entry;
+    throw new TypeError('finalMetadata returned no entry with namespace, key and a finite value');
   };
 }
 

@@ -1,10 +1,16 @@
 import { existsSync } from 'node:fs';
 import { isAbsolute, join } from 'node:path';
+import process from 'node:process';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import type { AnyPluginDefinition } from '../framework/plugin.ts';
-import { faultText, placeOf, placeOfText, placeText } from './fault.ts';
+import { type Clock, systemClock } from '../util/clock.ts';
+import { faultText, messageOf, placeOf, placeOfText, placeText } from './fault.ts';
+import { runAs } from './origin.ts';
 import { failedImport, importFrom } from './resolve-hook.ts';
 import { shapeOf } from './shape.ts';
+
+/** An import that takes longer waits for something that does not come. */
+const IMPORT_TIMEOUT_MS = 10_000;
 
 /** What a module that a configuration names gave: definitions, or why it cannot be used. */
 export type LoadedModule =
@@ -13,27 +19,51 @@ export type LoadedModule =
 
 /**
  * Imports each of `names` as seen from `folder`: a path relative to it, an absolute path, or a package installed there
- * or above. Never rejects.
+ * or above. Never rejects; no import is waited for longer than ten seconds.
  */
 export async function loadModules(
   names: readonly string[],
   folder: string,
+  clock: Clock = systemClock,
 ): Promise<ReadonlyMap<string, LoadedModule>> {
   const modules = new Map<string, LoadedModule>();
-  for (const name of names) if (!modules.has(name)) modules.set(name, await loadModule(name, folder));
+  for (const name of names) if (!modules.has(name)) modules.set(name, await loadModule(name, folder, clock));
   return modules;
 }
 
-async function loadModule(name: string, folder: string): Promise<LoadedModule> {
-  const file = fileOf(name, folder);
-  if (file !== undefined && !existsSync(file)) return { fault: `no such file: ${file}` };
-  let namespace: object;
+async function loadModule(name: string, folder: string, clock: Clock): Promise<LoadedModule> {
   try {
+    const file = fileOf(name, folder);
+    if (file !== undefined && !existsSync(file)) return { fault: `no such file: ${file}` };
     const base = pathToFileURL(join(folder, 'configuration')).href;
-    namespace = await importFrom(file === undefined ? name : pathToFileURL(file).href, base);
+    const url = file === undefined ? name : pathToFileURL(file).href;
+    const namespace = await ended(
+      runAs({ module: name }, () => importFrom(url, base)),
+      clock,
+    );
+    if (namespace === undefined)
+      return { fault: 'its import does not end: it waits for something at its top level' };
+    return loadedModule(namespace, name, file);
   } catch (error) {
     return { fault: importFault(error, name, folder) };
   }
+}
+
+/** What `importing` gives; undefined when it goes on for too long, or nothing is left in the process that could end it. */
+async function ended(importing: Promise<object>, clock: Clock): Promise<object | undefined> {
+  const { promise: isOver, resolve } = Promise.withResolvers<undefined>();
+  const giveUp = () => resolve(undefined);
+  const cancel = clock.after(IMPORT_TIMEOUT_MS, giveUp);
+  process.once('beforeExit', giveUp); // the timer keeps no process alive
+  try {
+    return await Promise.race([importing, isOver]);
+  } finally {
+    cancel();
+    process.off('beforeExit', giveUp);
+  }
+}
+
+function loadedModule(namespace: object, name: string, file: string | undefined): LoadedModule {
   const { definitions, faults } = shapeOf(namespace);
   if (faults.length === 0) return { definitions };
   const lines = faults.map(
@@ -52,9 +82,17 @@ function fileOf(name: string, folder: string): string | undefined {
 }
 
 function importFault(error: unknown, name: string, folder: string): string {
+  try {
+    return explained(error, name, folder);
+  } catch {
+    return faultText(error); // its members cannot be read
+  }
+}
+
+function explained(error: unknown, name: string, folder: string): string {
   const failed = failedImport(error);
   if (failed !== undefined) {
-    const message = error instanceof Error ? error.message : String(error);
+    const message = messageOf(error);
     const place = placeOfText(failed.importer, failed.specifier);
     return `${placeText(place)}: cannot import '${failed.specifier}': ${message.replace(/ imported from .*$/, '')}`;
   }
@@ -69,7 +107,7 @@ function importFault(error: unknown, name: string, folder: string): string {
 function describe(error: unknown): string {
   const place = placeOf(error);
   if (place === undefined) return faultText(error);
-  const message = error instanceof Error ? `${nameOf(error)}${error.message}` : `threw ${String(error)}`;
+  const message = `${nameOf(error)}${messageOf(error)}`;
   const code: unknown = error instanceof Error ? Reflect.get(error, 'code') : undefined;
   const advice =
     code === 'ERR_UNSUPPORTED_TYPESCRIPT_SYNTAX'
@@ -78,6 +116,7 @@ function describe(error: unknown): string {
   return `${placeText(place)}: ${message}${advice}`;
 }
 
-function nameOf({ name, message }: Error): string {
-  return name === 'Error' || message.startsWith(name) ? '' : `${name}: `;
+function nameOf(error: unknown): string {
+  const name = error instanceof Error ? String(error.name) : 'Error';
+  return name === 'Error' || messageOf(error).startsWith(name) ? '' : `${name}: `;
 }

@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import { ConfigurationError } from '../framework/errors.ts';
-import type { AnyPluginDefinition, DataDependencies, PluginKind } from '../framework/plugin.ts';
+import type { AnyPluginDefinition, PluginKind } from '../framework/plugin.ts';
+import { contained, shown } from './contained-definition.ts';
 import { faultText } from './fault.ts';
 
 /** Every kind there is. */
@@ -41,8 +41,8 @@ export interface ModuleShape {
 const shapes = new WeakMap<object, ModuleShape>();
 
 /**
- * The definitions among the exports of a module; other exports are its own business. The same for the same module. Never
- * throws.
+ * The definitions among the exports of a module; other exports are its own business. The same for the same module. Throws
+ * what reading an export of a module that is not through throws.
  */
 export function shapeOf(namespace: object): ModuleShape {
   let shape = shapes.get(namespace);
@@ -58,11 +58,11 @@ function readShape(namespace: object): ModuleShape {
   const faults: { name: string; reason: string }[] = [];
   const seen = new Set<unknown>();
   for (const [name, value] of Object.entries(namespace) as [string, unknown][]) {
-    if (seen.has(value) || !isDefinitionLike(value)) continue;
+    if (seen.has(value)) continue;
     seen.add(value);
-    const fault = faultOf(value);
-    if (fault !== undefined) faults.push({ name, reason: `export '${name}' is no plugin: ${fault}` });
-    else definitions.push(contained(value as unknown as AnyPluginDefinition)); // faultOf looked at every member
+    const read = readExport(value);
+    if (typeof read === 'string') faults.push({ name, reason: `export '${name}' is no plugin: ${read}` });
+    else if (read !== undefined) definitions.push(read);
   }
   if (definitions.length === 0 && faults.length === 0) {
     const names = Object.keys(namespace).filter((name) => name !== 'module.exports');
@@ -73,6 +73,16 @@ function readShape(namespace: object): ModuleShape {
   return { definitions, faults };
 }
 
+/** The definition that an export is, or what keeps it from being one; undefined when it does not mean to be one. */
+function readExport(value: unknown): AnyPluginDefinition | string | undefined {
+  try {
+    if (!isDefinitionLike(value)) return undefined;
+    return faultOf(value) ?? contained(value as unknown as AnyPluginDefinition); // faultOf looked at every member
+  } catch (error) {
+    return faultText(error); // a getter threw
+  }
+}
+
 type Members = { readonly [key: string]: unknown };
 
 function isDefinitionLike(value: unknown): value is Members {
@@ -81,7 +91,7 @@ function isDefinitionLike(value: unknown): value is Members {
 
 /** What keeps `value` from being a definition. */
 function faultOf(value: Members): string | undefined {
-  const { type, kinds, stability, summary, params, create, aliases, references, dependencies } = value;
+  const { type, kinds, stability, summary, params, create, aliases } = value;
   if (typeof type !== 'string' || type === '') return `type: got ${shown(type)}, want text`;
   if (!Array.isArray(kinds) || kinds.length === 0) {
     return `kinds: got ${shown(kinds)}, want a list; defineScorer and the like fill it in`;
@@ -98,7 +108,8 @@ function faultOf(value: Members): string | undefined {
   }
   if (typeof summary !== 'string') return `summary: got ${shown(summary)}, want one sentence`;
   if (typeof create !== 'function') return `create: got ${shown(create)}, want a function`;
-  for (const [name, member] of Object.entries({ references, dependencies })) {
+  for (const name of ['references', 'profiles', 'dependencies']) {
+    const member = value[name];
     if (member !== undefined && typeof member !== 'function')
       return `${name}: got ${shown(member)}, want a function`;
   }
@@ -119,63 +130,4 @@ function faultOfParams(params: unknown): string | undefined {
     return `params: ${faultText(error)}`;
   }
   return undefined;
-}
-
-function shown(value: unknown): string {
-  if (value === undefined) return 'nothing';
-  if (typeof value === 'string') return JSON.stringify(value);
-  if (Array.isArray(value)) return 'a list';
-  return typeof value === 'object' ? 'an object' : typeof value === 'function' ? 'a function' : String(value);
-}
-
-/** `definition`, whose functions throw nothing but `ConfigurationError` that names the place in the module's file. */
-function contained(definition: AnyPluginDefinition): AnyPluginDefinition {
-  const { references, dependencies } = definition;
-  return {
-    ...definition,
-    create: (params, context) => {
-      if (references !== undefined) inContext(() => references.call(definition, params)); // throws what it hid
-      const instance: unknown = inContext(() => definition.create(params, context));
-      if (typeof instance === 'object' && instance !== null && !('then' in instance)) return instance;
-      const got = typeof instance === 'object' && instance !== null ? 'a promise' : shown(instance);
-      throw new ConfigurationError(`create returned ${got}, want the plugin`);
-    },
-    ...(references === undefined
-      ? {}
-      : {
-          references: (params: unknown) => {
-            try {
-              return references.call(definition, params);
-            } catch {
-              return []; // create says it
-            }
-          },
-        }),
-    ...(dependencies === undefined
-      ? {}
-      : {
-          dependencies: (params: unknown, name: string) =>
-            checkedDependencies(inContext(() => dependencies.call(definition, params, name))),
-        }),
-  };
-}
-
-function inContext<T>(call: () => T): T {
-  try {
-    return call();
-  } catch (error) {
-    throw new ConfigurationError(faultText(error), { cause: error });
-  }
-}
-
-function checkedDependencies(dependencies: DataDependencies): DataDependencies {
-  for (const role of ['produces', 'requires', 'optional'] as const) {
-    const keys: unknown = Reflect.get(Object(dependencies), role);
-    if (keys === undefined) continue;
-    const isList =
-      Array.isArray(keys) && keys.every((key) => typeof Reflect.get(Object(key), 'slot') === 'number');
-    if (!isList)
-      throw new ConfigurationError(`dependencies: ${role} is no list of keys made by attributeKey`);
-  }
-  return dependencies;
 }

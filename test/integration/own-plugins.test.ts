@@ -165,13 +165,65 @@ export default define${define}({ type: '${type}', stability: 'beta', summary: ''
   }
   await expect.poll(async () => strayErrors(await picker.metrics()), { timeout: 5000 }).toBe(16);
   expect(log).toMatch(
-    /"msg":"a plugin failed outside of its calls; the picker goes on","file":"[^"]*stray.ts"/,
+    /"msg":"a plugin failed outside of its calls; the picker goes on","plugin":"stray","pluginType":"stray","file":"[^"]*stray.ts"/,
   );
 });
 
 function strayErrors(metrics: string): number {
   return Number(/^llm_d_epp_plugin_stray_errors_total (\d+)$/m.exec(metrics)?.[1]);
 }
+
+test('whatever plugins leave behind is contained and named, whoever threw it', async () => {
+  const left: readonly string[] = [
+    `fetch('http://127.0.0.1:1/')`,
+    `(async () => (await fetch('http://127.0.0.1:1/')).text())()`,
+    `connect(1, '127.0.0.1')`,
+    `spawn('/no-such-program')`,
+    `createReadStream('/no-such-file')`,
+    `promises.readFile('/no-such-file')`,
+    `AbortSignal.timeout(1).addEventListener('abort', ({ target }) => Promise.reject(target.reason))`,
+    `Promise.reject('x')`,
+    `Promise.reject(Object.create(null))`,
+    `setTimeout(() => { throw 'x'; }, 1)`,
+    `setTimeout(() => request.headers.get.call(null, 'x'), 1)`,
+    `setTimeout(request.headers.get, 1, 'x')`,
+  ];
+  await using picker = await startPicker(
+    () =>
+      folder({
+        'leaves.ts': `import { connect } from 'node:net';
+import { spawn } from 'node:child_process';
+import { createReadStream, promises } from 'node:fs';
+import { definePreRequestHook, z } from 'endpoint-picker/plugin';
+Promise.reject('at import');
+const left = [${left.map((one) => `(request) => ${one}`).join(', ')}];
+export default definePreRequestHook({ type: 'leaves', stability: 'beta', summary: '', params: z.strictObject({}), create: () => {
+  Promise.reject('in create');
+  return { preRequest(request) { left.shift()(request); } };
+} });
+`,
+        'epp.yaml': `${HEAD}plugins:\n- {type: leaves, module: ./leaves.ts}\n`,
+      }),
+    'src/main.ts',
+  );
+  const destinations = await picker.destinations(left.length);
+  expect(destinations.every((one) => picker.addresses.includes(one))).toBe(true);
+  // those at import come before the metrics are there
+  await expect.poll(async () => strayErrors(await picker.metrics()), { timeout: 5000 }).toBe(left.length + 1);
+  expect(picker.picker.lines.join('\n')).toContain(
+    '"msg":"a plugin failed outside of its calls; the picker goes on","module":"./leaves.ts"',
+  );
+});
+
+test('a module that ends the process does not pass for valid', () => {
+  const file = folder({
+    'exit.ts': 'process.exit(0);\n',
+    'epp.yaml': `${HEAD}plugins:\n- {type: exit, module: ./exit.ts}\n`,
+  });
+  const { status, err } = validate(file);
+  expect(status).toBe(1);
+  expect(err).toContain('"msg":"a plugin ended the process","module":"./exit.ts"');
+});
 
 test('pools with configurations of their own load modules from their own folders', async () => {
   const scorer = (address: string) =>
@@ -221,6 +273,9 @@ test('everything that is wrong with modules is reported at once, with place in t
     'export.ts': "import { defineScorr } from 'endpoint-picker/plugin';\ndefineScorr();\n",
     'deep.ts': "\nimport './nothing-here.ts';\n",
     'inner.ts': "import { x } from 'endpoint-picker/src/main.ts';\nx();\n",
+    'odd.ts': 'throw Object.create(null);\n',
+    'odd-stack.ts': "throw Object.assign(new Error('odd stack'), { stack: 5 });\n",
+    'endless.ts': 'await new Promise(() => {});\n',
     'none.ts': 'export const answer = 42;\n',
     'shape.ts': `${z}export const bad = { type: 'shape', kinds: ['scorrer'], create: () => ({}) };\n`,
     'schema.ts': `export const bad = { type: 'schema', kinds: ['scorer'], stability: 'beta', summary: '', create: () => ({}), params: {} };\n`,
@@ -249,6 +304,10 @@ test('everything that is wrong with modules is reported at once, with place in t
     'missing: ./missing.ts',
     'nopkg: no-such-package',
     'packaged: in-package',
+    'odd: ./odd.ts',
+    'stack: ./odd-stack.ts',
+    'endless: ./endless.ts',
+    'url: "file://host/x.ts"',
   ].map((text) => text.split(': '));
   const yaml = entries
     .map(([type, module], i) => `- {type: ${type}, name: p${i}, module: ${module}}\n`)
@@ -296,6 +355,10 @@ test('everything that is wrong with modules is reported at once, with place in t
       18,
       `cannot load module 'no-such-package': no package 'no-such-package' is installed in ${dir} or above it`,
     ],
+    [20, `cannot load module './odd.ts': threw an object that is no error`],
+    [21, `cannot load module './odd-stack.ts': odd stack`],
+    [22, `cannot load module './endless.ts': its import does not end`],
+    [23, `cannot load module 'file://host/x.ts': File URL host must be`],
   ];
   const lines = out.trimEnd().split('\n');
   expect(lines).toHaveLength(wanted.length);
