@@ -171,6 +171,11 @@ test.each([
     want: ['invalid --error-format "xml": want one of auto, text, json'],
   },
   {
+    name: 'a choice that may be empty',
+    argv: ['--zap-encoder=xml'],
+    want: ['invalid --zap-encoder "xml": want one of json, console'],
+  },
+  {
     name: 'two configurations',
     argv: ['--config-file=a', '--config-text=b'],
     want: ['both --config-file and --config-text are set, want one'],
@@ -194,6 +199,11 @@ test.each([
     name: 'a selector without ports',
     argv: ['--endpoint-selector=app=a'],
     want: ['--endpoint-target-ports: got 0 ports, want 1 to 8 with --endpoint-selector'],
+  },
+  {
+    name: 'a selector that is none, where it has no effect',
+    argv: ['--endpoint-selector=a in (', '--endpoint-target-ports=1', '--endpoints=a:1'],
+    want: [`invalid --endpoint-selector: label selector "a in (": got the end at column 7, want ',' or ')'`],
   },
   {
     name: 'a client CA alone',

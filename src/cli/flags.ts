@@ -1,4 +1,6 @@
 import { suggest } from '../config/suggest.ts';
+import { ConfigurationError } from '../framework/errors.ts';
+import { parseLabelSelector } from '../framework/label-selector.ts';
 import { renderHelp, renderPage } from './flags/help.ts';
 import { OLD_FLAGS, type OldFlag, parametersOf } from './flags/old-flags.ts';
 import { FLAGS, type Flag } from './flags/table.ts';
@@ -202,6 +204,8 @@ class FlagParser {
         (options.endpointTargetPorts.length < 1 || options.endpointTargetPorts.length > 8),
       `--endpoint-target-ports: got ${options.endpointTargetPorts.length} ports, want 1 to 8 with --endpoint-selector`,
     );
+    const fault = selectorFault(options.endpointSelector);
+    refuse(fault !== '', `invalid --endpoint-selector: ${fault}`);
     refuse(
       options.metricsClientCaFile !== '' && options.metricsCertDir === '',
       '--metrics-client-ca-file requires --metrics-cert-dir',
@@ -217,6 +221,17 @@ class FlagParser {
     if (options.refreshMetricsIntervalMs >= MIN_REFRESH_MS) return options;
     this.#warnings.push(`--refresh-metrics-interval is raised to ${MIN_REFRESH_MS}ms`);
     return { ...options, refreshMetricsIntervalMs: MIN_REFRESH_MS };
+  }
+}
+
+/** What is wrong with a label selector, also one that nothing uses; '' when nothing is. */
+function selectorFault(text: string): string {
+  try {
+    parseLabelSelector(text);
+    return '';
+  } catch (error) {
+    if (!(error instanceof ConfigurationError)) throw error;
+    return error.message;
   }
 }
 

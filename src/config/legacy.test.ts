@@ -148,6 +148,19 @@ test('saturationDetector and parser at the top level move', () => {
   ]);
 });
 
+test.each([
+  { body: 'saturationDetector: {queueDepthThreshold: 0}', path: 'saturationDetector.queueDepthThreshold' },
+  {
+    body: 'flowControl: {saturationDetector: {kvCacheUtilThreshold: 3}}',
+    path: 'flowControl.saturationDetector.kvCacheUtilThreshold',
+  },
+])('a wrong threshold in its old place is reported once: $body', ({ body, path }) => {
+  const { problems } = load(`plugins: [{type: pure-scorer}]\n${body}\n`);
+  expect(problems.filter(({ severity }) => severity === 'error').map((problem) => problem.path)).toEqual([
+    path,
+  ]);
+});
+
 test('the current places win over the old ones', () => {
   const { document, problems } = load(
     [

@@ -1,4 +1,4 @@
-import { parseDuration } from '../framework/schema.ts';
+import type { z } from 'zod';
 import {
   type ConfigNode,
   entryOf,
@@ -6,9 +6,11 @@ import {
   type MapNode,
   type Path,
   type Position,
+  plainOf,
   withEntries,
 } from './node.ts';
 import type { Place, ProblemList } from './problems.ts';
+import { OLD_THRESHOLDS } from './schema.ts';
 
 /** A name that stands for a plugin. */
 export interface Reference extends Place {
@@ -184,25 +186,15 @@ function detectorOutline(
   return current === undefined ? undefined : { node: current, path: ['flowControl', 'saturationDetector'] };
 }
 
-const THRESHOLDS: readonly string[] = [
-  'queueDepthThreshold',
-  'kvCacheUtilThreshold',
-  'metricsStalenessThreshold',
-];
+const THRESHOLDS: ReadonlyMap<string, z.ZodType> = new Map(Object.entries(OLD_THRESHOLDS));
 
+/** Those that the check of the document accepts; it reports the others. */
 function thresholdsOf(node: ConfigNode | undefined): MapNode | undefined {
   if (node?.kind !== 'map') return undefined;
-  const entries = node.entries.filter((entry) => THRESHOLDS.includes(entry.key) && isThreshold(entry.value));
-  return entries.length === 0 ? undefined : withEntries(node, entries);
-}
-
-/** What the document check accepts there; the rest has been reported. */
-function isThreshold(node: ConfigNode): boolean {
-  if (node.kind !== 'scalar') return false;
-  return (
-    typeof node.value === 'number' ||
-    (typeof node.value === 'string' && parseDuration(node.value) !== undefined)
+  const entries = node.entries.filter(
+    ({ key, value }) => !isNull(value) && THRESHOLDS.get(key)?.safeParse(plainOf(value)).success === true,
   );
+  return entries.length === 0 ? undefined : withEntries(node, entries);
 }
 
 function referenceIn(node: ConfigNode | undefined, path: Path, key = 'pluginRef'): Reference | undefined {

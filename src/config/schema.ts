@@ -22,15 +22,19 @@ const band = z.strictObject({
 
 const OLD_PLACE = { description: 'Old place of the detector parameter.', deprecated: true };
 
-/** `pluginRef`, and the thresholds that stood here before they became the plugin's parameters. */
+/** What stood beside the reference to a detector before it became parameters of the plugin. */
+export const OLD_THRESHOLDS = {
+  queueDepthThreshold: z.int().min(1).optional().meta(OLD_PLACE),
+  kvCacheUtilThreshold: fraction().optional().meta(OLD_PLACE),
+  metricsStalenessThreshold: duration().optional().meta(OLD_PLACE),
+};
+
 const saturationDetector = z.strictObject({
   pluginRef: z
     .string()
     .optional()
     .describe('Name or type of the detector; `utilization-detector` when absent.'),
-  queueDepthThreshold: z.int().min(1).optional().meta(OLD_PLACE),
-  kvCacheUtilThreshold: fraction().optional().meta(OLD_PLACE),
-  metricsStalenessThreshold: duration().optional().meta(OLD_PLACE),
+  ...OLD_THRESHOLDS,
 });
 
 /** What an `EndpointPickerConfig` may say, apart from the parameters of plugins. Sections are in `docs/configuration.md`. */

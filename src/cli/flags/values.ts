@@ -89,7 +89,8 @@ export function parseValue(
       return endpointsValue(given);
     case 'choice':
       if (bounds.choices?.includes(text) !== true) {
-        throw new FlagValueError(`want one of ${(bounds.choices ?? []).join(', ')}`);
+        const named = (bounds.choices ?? []).filter((choice) => choice !== '');
+        throw new FlagValueError(`want one of ${named.join(', ')}`);
       }
       return text;
     case 'tls-version':
