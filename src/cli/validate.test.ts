@@ -65,6 +65,34 @@ test('errors: status 1, every one with its place, no configuration', async () =>
   ]);
 });
 
+test('files of pools are checked, each once, with their own names', async () => {
+  const good = file(VALID);
+  const bad = file(`${VALID}- type: pure-scoer\n`);
+  const nested = file('apiVersion: llm-d.ai/v1alpha1\nkind: EndpointPickerConfig\npools: [{name: inner}]\n');
+  const missing = join(folder, 'missing.yaml');
+  const pools = [good, bad, missing, bad, nested]
+    .map((configFile, i) => `- {name: p${i}, configFile: ${configFile}}\n`)
+    .join('');
+  const path = file(`${VALID}pools:\n${pools}`);
+  const { status, out } = await run([path]);
+  expect(status).toBe(1);
+  expect(out.split('\n')).toEqual([
+    `${path}:8:26: error [invalid-value] pools[2].configFile: ENOENT: no such file or directory, open '${missing}'`,
+    `${path}:10:26: error [invalid-value] pools[4].configFile: '${nested}' lists pools of its own`,
+    `${bad}:5:9: error [unknown-type] unknown plugin type 'pure-scoer'; did you mean 'pure-scorer'?`,
+    '',
+  ]);
+});
+
+test('warnings about files of pools do not fail', async () => {
+  const pool = file('plugins:\n- type: pure-scorer\n');
+  const path = file(`${VALID}pools: [{name: a, configFile: ${pool}}]\n`);
+  const { status, out } = await run([path]);
+  expect(status).toBe(0);
+  expect(out).toMatch(`${pool}:1:1: warning [api-version-missing]`);
+  expect(out).toContain(`configFile: ${pool}`);
+});
+
 test('a plugin that cannot be constructed is an error', async () => {
   expect(await run([file(`${VALID}- {type: shape-filter, parameters: {url: fail}}\n`)])).toMatchObject({
     status: 1,

@@ -1,14 +1,12 @@
 import { readFileSync } from 'node:fs';
-import { buildPipeline } from '../config/build.ts';
 import { effectiveConfiguration } from '../config/effective.ts';
 import { type Problem, problemText } from '../config/problems.ts';
 import type { AnyPluginDefinition } from '../framework/plugin.ts';
-import { context } from '../own-plugins/values.ts';
 import { CATALOGUE } from '../plugins/catalogue.ts';
 import type { CommandIo } from '../util/command-io.ts';
 import { describeOptions, type OptionTable, parseOptions, UsageError } from '../util/command-options.ts';
-import { loadConfig } from './load-config.ts';
 import { runContract } from './run-contract.ts';
+import { checkConfig, checkPoolFiles } from './validate-pools.ts';
 
 const OPTIONS = {
   'allow-experimental-plugins': {
@@ -39,6 +37,7 @@ Checks a configuration as the start of the picker does, and prints every problem
   FILE:LINE:COLUMN: error|warning [code] what is wrong
 
 and then the configuration that would be in effect, with everything that was added to it marked.
+Files that its pools name are checked, too; their paths are seen from the working directory.
 FILE may be - for standard input. Exit status: 0 valid (perhaps with warnings), 1 errors, 2 usage.
 
 ${describeOptions(OPTIONS)}`;
@@ -81,22 +80,19 @@ export async function validateCommand(
     );
     return 2;
   }
-  const isFile = request.file !== '-';
-  const loaded = await loadConfig(
-    { text, file: isFile ? request.file : '' },
-    { catalogue, allowExperimental: request.allowExperimental },
-  );
-  const built =
-    loaded.document === undefined
-      ? undefined
-      : buildPipeline(loaded.document, (name, type) => context({ name, type }));
-  const problems = [...loaded.problems, ...(built?.problems ?? [])];
-  for (const problem of problems) io.out(`${line(request.file, problem, io.isTerminal)}\n`);
-  if (loaded.document === undefined || built?.pipeline === undefined) return 1;
-  if (!request.isQuiet) io.out(effectiveConfiguration(loaded.document));
+  const { file } = request;
+  const source = { text, file: file === '-' ? '' : file };
+  const options = { catalogue, allowExperimental: request.allowExperimental };
+  const { config, problems } = await checkConfig(source, options);
+  const pools = await checkPoolFiles(source, options);
+  print(file, [...problems, ...pools.problems], io);
+  for (const one of pools.files) print(one.file, one.problems, io);
+  const areAllValid = pools.problems.length === 0 && pools.files.every((one) => one.config !== undefined);
+  if (config === undefined || !areAllValid) return 1;
+  if (!request.isQuiet) io.out(effectiveConfiguration(config));
   if (!request.runsContract) return 0;
   const { seed, runs } = request;
-  const report = await runContract({ config: loaded.document, clock: io.clock, seed, runs });
+  const report = await runContract({ config, clock: io.clock, seed, runs });
   io.out(report.text);
   return report.isKept ? 0 : 1;
 }
@@ -125,6 +121,14 @@ function requestOf(argv: readonly string[]): Request | string {
     if (error instanceof UsageError) return error.message;
     throw error;
   }
+}
+
+function print(
+  file: string,
+  problems: readonly Problem[],
+  { out, isTerminal }: Pick<CommandIo, 'out' | 'isTerminal'>,
+): void {
+  for (const problem of problems) out(`${line(file, problem, isTerminal)}\n`);
 }
 
 function line(file: string, problem: Problem, isTerminal: boolean): string {

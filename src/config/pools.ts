@@ -23,7 +23,9 @@ export const poolsSchema = z
         .string()
         .min(1)
         .optional()
-        .describe('File with a configuration of its own; this document when absent.'),
+        .describe(
+          'File with a configuration of its own, seen from the working directory; this document when absent.',
+        ),
     }),
   )
   .superRefine((pools, context) => {
