@@ -5,6 +5,7 @@ import { originNow } from './own-plugins/origin.ts';
 import { takeStrayError } from './own-plugins/stray.ts';
 import { systemClock } from './util/clock.ts';
 import type { CommandIo } from './util/command-io.ts';
+import { nodeFault } from './util/node-version.ts';
 
 const COMMANDS = ['serve', 'demo', 'sim', 'gateway', 'validate', 'new-plugin'] as const;
 
@@ -56,6 +57,13 @@ async function main(argv: readonly string[], io: CommandIo): Promise<number> {
       io.err(`epp: unknown command "${first}", want one of ${COMMANDS.join(', ')}\n\n${USAGE}`);
       return 2;
   }
+}
+
+// What is imported above can be read by old versions; commands, which are imported later, cannot.
+const fault = nodeFault(process.versions.node);
+if (fault !== '') {
+  process.stderr.write(`epp: ${fault}\n`);
+  process.exit(1);
 }
 
 const stop = new AbortController();
