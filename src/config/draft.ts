@@ -1,8 +1,9 @@
 import type { AttributeKey } from '../framework/attribute.ts';
 import { ConfigurationError } from '../framework/errors.ts';
 import type { AnyPluginDefinition, DataDependencies, PluginKind } from '../framework/plugin.ts';
+import { isAllowedUnasked } from './experimental.ts';
 import type { MapNode, Position } from './node.ts';
-import { OLD_TYPES, UNGATED_TYPES } from './old-types.ts';
+import { OLD_TYPES } from './old-types.ts';
 import type { PluginOutline, Reference } from './outline.ts';
 import { OwnTypes, type PluginModule } from './own-types.ts';
 import { checkParameters, parametersFrom } from './parameters.ts';
@@ -296,17 +297,7 @@ export class Draft {
   #isAllowed(definition: AnyPluginDefinition, place: Place): boolean {
     const isFree = definition.stability !== 'alpha' || this.#ownTypes.moduleOf(definition) !== undefined;
     if (isFree || this.#options.allowExperimental === true) return true;
-    const message = `plugin type '${definition.type}' is experimental: its parameters may change`;
-    if (UNGATED_TYPES.has(definition.type)) {
-      this.problems.warn(
-        'experimental-type',
-        place,
-        `${message}; --allow-experimental-plugins silences this`,
-      );
-      return true;
-    }
-    this.problems.error('experimental-type', place, `${message}; --allow-experimental-plugins allows it`);
-    return false;
+    return isAllowedUnasked(definition, place, this.problems);
   }
 
   #entry(
