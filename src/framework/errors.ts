@@ -14,13 +14,16 @@ const STATUS = {
 export type ErrorCode = keyof typeof STATUS;
 
 /** Values of `x-llm-d-request-dropped-reason` (ext-proc specification, section 7). */
-export type DropReason =
-  | 'rejected-saturated'
-  | 'rejected-no-endpoints'
-  | 'rejected-ttl-expired'
-  | 'rejected-context-cancelled'
-  | 'rejected-shutting-down'
-  | 'evicted';
+const DROP_REASONS = [
+  'rejected-saturated',
+  'rejected-no-endpoints',
+  'rejected-ttl-expired',
+  'rejected-context-cancelled',
+  'rejected-shutting-down',
+  'evicted',
+] as const;
+
+export type DropReason = (typeof DROP_REASONS)[number];
 
 /** A request this picker refuses. */
 export class RejectionError extends Error {
@@ -29,10 +32,16 @@ export class RejectionError extends Error {
   /** Value of `x-llm-d-request-dropped-reason`; undefined when the client is at fault. */
   readonly reason: DropReason | undefined;
 
+  /** Throws `TypeError` for a code or reason that is none: plugins of one's own may give anything. */
   constructor(code: ErrorCode, message: string, options: ErrorOptions & { reason?: DropReason } = {}) {
     super(message, options);
+    const { reason } = options;
+    if (!Object.hasOwn(STATUS, code))
+      throw new TypeError(`code: got ${JSON.stringify(code)}, want one of ${Object.keys(STATUS).join(', ')}`);
+    if (reason !== undefined && !DROP_REASONS.includes(reason))
+      throw new TypeError(`reason: got ${JSON.stringify(reason)}, want one of ${DROP_REASONS.join(', ')}`);
     this.code = code;
-    this.reason = options.reason;
+    this.reason = reason;
   }
 
   get httpStatus(): number {

@@ -46,6 +46,37 @@ test.each([
   expect(headers.removedNames).toEqual(removed);
 });
 
+test.each<readonly unknown[]>([
+  ['x-c', 42],
+  ['x-c', undefined],
+  ['x-c', null],
+  ['x-c', ['a']],
+  ['x-c', 'a\r\nb: c'],
+  ['x-c', 'a\0'],
+  ['x-c', '\x7f'],
+  ['', 'a'],
+  [undefined, 'a'],
+  [7, 'a'],
+  ['x c', 'a'],
+  ['x-c:', 'a'],
+  ['X-C', 'a'],
+  ['x-c\n', 'a'],
+])('%j: %j cannot be set', (name, value) => {
+  const headers = received(['a', '1']);
+  expect((): unknown => Reflect.apply(headers.set, headers, [name, value])).toThrow(TypeError);
+  expect([headers.size, headers.changedNames]).toEqual([1, []]);
+});
+
+test.each([
+  [':path', '/v1'],
+  ['x_1.a', ''],
+  ['x-c', 'a\tb, é, 漢'],
+])('%j: %j can be set', (name, value) => {
+  const headers = received();
+  headers.set(name, value);
+  expect(headers.get(name)).toBe(value);
+});
+
 test('setting a repeated name leaves one entry', () => {
   const headers = received(['a', '1'], ['a', '1']);
   headers.set('a', '1');

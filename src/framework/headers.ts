@@ -4,6 +4,9 @@ const MAX_START = 1 << 16;
 
 const NO_NAMES: readonly string[] = [];
 
+/** Token of RFC 9110 in lower case; those of HTTP/2 that are no fields begin with a colon. */
+const NAME = /^:?[!#$%&'*+.^_`|~0-9a-z-]+$/;
+
 /**
  * HTTP headers of one message as received, plus what the picker changed. Names are lower case; repeated
  * names are kept in order. A scan over about 20 entries beats building a map for the few names that are read, and most
@@ -54,10 +57,14 @@ export class Headers {
     return this.#names.length;
   }
 
-  /** Replaces all values of `name` (lower case) by one; recorded as a change unless the value is the same. */
+  /**
+   * Replaces all values of `name` (lower case) by one; recorded as a change unless the value is the same. Throws `TypeError`
+   * for what is no name or no value, which no server would take.
+   */
   set(name: string, value: string): void {
     const i = this.#names.indexOf(name);
     if (i >= 0 && this.#value(i) === value && this.#names.indexOf(name, i + 1) < 0) return;
+    checkHeader(name, value);
     this.#drop(name);
     this.#names.push(name);
     this.#values.push(value);
@@ -125,4 +132,20 @@ export class Headers {
     }
     return dropped;
   }
+}
+
+/** Plugins of one's own may give anything. */
+function checkHeader(name: unknown, value: unknown): void {
+  if (typeof name !== 'string' || !NAME.test(name))
+    throw new TypeError(`got ${shown(name)} as header name, want lower-case letters, digits and hyphens`);
+  if (typeof value !== 'string') throw new TypeError(`header ${name}: got a value that is no text`);
+  for (let i = 0; i < value.length; i += 1) {
+    const code = value.charCodeAt(i);
+    if ((code < 0x20 && code !== 0x09) || code === 0x7f)
+      throw new TypeError(`header ${name}: got a value with a line break or another control character`);
+  }
+}
+
+function shown(name: unknown): string {
+  return typeof name === 'string' ? JSON.stringify(name) : typeof name;
 }

@@ -1,9 +1,10 @@
 import type { Endpoint } from '../framework/endpoint.ts';
 import { RejectionError } from '../framework/errors.ts';
 import type { PluginKind } from '../framework/plugin.ts';
+import type { ProfileResults } from '../framework/profile-handler.ts';
 import { type Call, type Faults, type Guarded, timed, timedAtOnce } from './guarded-call.ts';
 import { discovering, polling, reading } from './guarded-sources.ts';
-import { bestOf, endpointsOf, keptOf } from './results.ts';
+import { bestOf, endpointsOf, keptOf, resultOf } from './results.ts';
 
 /** How one method is guarded. */
 export interface MethodGuard {
@@ -116,13 +117,20 @@ function naming(call: Call, guarded: Guarded): Call {
   };
 }
 
-/** `process` of a profile handler: never skipped. */
-function needed(call: Call, guarded: Guarded): Call {
-  return (...args) => {
-    const result = timedAtOnce(guarded, call, args);
-    const profiles: unknown = Reflect.get(Object(result), 'profiles');
-    if (profiles instanceof Map && typeof Reflect.get(Object(result), 'primary') === 'string') return result;
-    throw new TypeError('process returned no result with profiles and primary');
+/**
+ * `process` of a profile handler: never skipped, and what it throws decides the answer. That is no failure of it where it
+ * says so with a `RejectionError`, or where no profile found anything.
+ */
+function needed(call: Call, guarded: Guarded, faults: Faults): Call {
+  return (request, given) => {
+    const results = given as ProfileResults;
+    const hasFound = [...results.values()].some((result) => result !== undefined);
+    try {
+      return resultOf(timedAtOnce(guarded, call, [request, results]));
+    } catch (error) {
+      if (hasFound && !(error instanceof RejectionError)) faults.report(error);
+      throw error;
+    }
   };
 }
 

@@ -1,4 +1,5 @@
-import type { Endpoint } from '../framework/endpoint.ts';
+import { Endpoint } from '../framework/endpoint.ts';
+import type { SchedulingResult } from '../framework/profile-handler.ts';
 
 /** Told of what was left out of a result. */
 interface Faults {
@@ -31,6 +32,30 @@ export function endpointsOf(
   const targets = Array.from(chosen, (one) => known.get(one)).filter((one) => one !== undefined);
   reportForeign(chosen.size - targets.length, faults);
   return targets;
+}
+
+/** What `process` of a profile handler returned. Throws when a request cannot be routed by it. */
+export function resultOf(result: unknown): SchedulingResult {
+  const { profiles, primary, prefill, encode, destination } = Object(result) as { [member: string]: unknown };
+  if (!(profiles instanceof Map) || typeof primary !== 'string')
+    throw new TypeError('process returned no result with profiles and primary');
+  if (profiles.get(primary) === undefined)
+    throw new TypeError(`process has no result of primary profile '${primary}'`);
+  for (const profile of profiles.values() as Iterable<unknown>) {
+    if (profile === undefined) continue; // one that failed, passed on
+    const targets: unknown = Reflect.get(Object(profile), 'targets');
+    const isList = Array.isArray(targets) && targets.length > 0;
+    if (!isList || !targets.every((one) => one instanceof Endpoint))
+      throw new TypeError('process returned a profile whose targets are no list of endpoints');
+  }
+  for (const stage of [prefill, encode]) {
+    if (stage !== undefined && profiles.get(stage) === undefined)
+      throw new TypeError('process named a stage without result');
+  }
+  const isText = typeof destination === 'string' && /^[\x21-\x7e]+$/.test(destination);
+  if (destination !== undefined && !isText)
+    throw new TypeError('process returned a destination that is no list of host:port');
+  return result as SchedulingResult; // looked at; what targets were scored by is nobody's business here
 }
 
 /** The first candidate with the highest total; none when there is no candidate. */
