@@ -56,6 +56,18 @@ test('every kind: what is written passes its own test, the checker of types, and
   expectTypes(types);
 }, 60_000);
 
+test.each([
+  { folder: 'plain', want: 'plain/my-scorer.test.ts' },
+  { folder: 'sp ace', want: "'sp ace/my-scorer.test.ts'" },
+  { folder: "it's", want: String.raw`'it'\''s/my-scorer.test.ts'` },
+])('the command for $folder can be pasted', ({ folder, want }) => {
+  const below = join(dir, folder);
+  mkdirSync(below);
+  const { out } = run('scorer', 'my-scorer', '--dir', below);
+  const prefix = want.startsWith("'") ? `'${dir}/` : `${dir}/`;
+  expect(out).toContain(`node --test ${prefix}${want.replace(/^'/, '')}\n`);
+});
+
 /** As an editor sees the files where the package is installed. */
 function expectTypes(types: readonly string[]): void {
   mkdirSync(join(dir, 'node_modules/endpoint-picker'), { recursive: true });
@@ -73,13 +85,16 @@ function expectTypes(types: readonly string[]): void {
         'endpoint-picker/testing': [surface('testing').types],
       },
       noUncheckedSideEffectImports: false,
+      verbatimModuleSyntax: false, // says more than an editor where package.json has no type
     },
     files: types.flatMap((type) => [`${type}.ts`, `${type}.test.ts`]),
     include: [],
   };
-  writeFileSync(join(dir, 'package.json'), '{"type": "module"}');
   writeFileSync(join(dir, 'tsconfig.json'), JSON.stringify(config));
-  execFileSync(process.execPath, [resolve('node_modules/typescript/bin/tsc'), '-p', dir], BOUNDED);
+  for (const packageText of ['{"type": "module"}', '{}']) {
+    writeFileSync(join(dir, 'package.json'), packageText);
+    execFileSync(process.execPath, [resolve('node_modules/typescript/bin/tsc'), '-p', dir], BOUNDED);
+  }
 }
 
 test('nothing is written over a file that is there', () => {

@@ -71,8 +71,15 @@ function create(argv: readonly string[], io: Pick<CommandIo, 'out' | 'err'>): nu
     }
     io.out(`wrote ${path}\n`);
   }
-  io.out(`\nTry it:        node --test ${join(dir, `${name}.test.ts`)}\nIn the configuration:\n\n${yaml}`);
+  io.out(
+    `\nTry it:        node --test ${shellWord(join(dir, `${name}.test.ts`))}\nIn the configuration:\n\n${yaml}`,
+  );
   return 0;
+}
+
+/** `text` as a shell takes it for one word. */
+function shellWord(text: string): string {
+  return /^[\w./:@%+,-]+$/.test(text) ? text : `'${text.replaceAll("'", String.raw`'\''`)}'`;
 }
 
 /** `.ts` from source, `.js` when compiled. */

@@ -192,7 +192,6 @@ const REFERENCED_KINDS: ReadonlySet<PluginKind> = new Set([
   'discovery',
   'saturation-detector',
   'state-dumper',
-  'endpoint-observer',
 ]);
 
 /** Warns of listed plugins that nothing refers to and that do nothing by being listed. */

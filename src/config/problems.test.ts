@@ -1,5 +1,7 @@
 import { expect, test } from 'vitest';
+import { z } from 'zod';
 import { TEST_CATALOGUE } from '../../test/support/catalogue.ts';
+import { defineEndpointObserver } from '../framework/define.ts';
 import { loadConfiguration } from './load.ts';
 import { problemText } from './problems.ts';
 
@@ -208,4 +210,17 @@ test.each([
 ])('problems: $name', ({ body, want }) => {
   const found = problems(body);
   expect(found.toSorted()).toEqual(want.toSorted());
+});
+
+test('an observer of endpoints does its work by being listed', () => {
+  const observer = defineEndpointObserver({
+    type: 'my-observer',
+    stability: 'beta',
+    summary: '',
+    params: z.strictObject({}),
+    create: () => ({ endpointRemoved: () => {} }),
+  });
+  const text = `apiVersion: llm-d.ai/v1alpha1\nkind: EndpointPickerConfig\nplugins:\n- type: my-observer\n- type: pure-scorer\n`;
+  const { problems: found } = loadConfiguration(text, { catalogue: [...TEST_CATALOGUE, observer] });
+  expect(found.map(problemText)).toEqual([]);
 });

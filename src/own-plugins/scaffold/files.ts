@@ -67,14 +67,21 @@ import { test } from 'node:test';
 // Says where endpoint-picker/plugin is. Drop this line where the package endpoint-picker is installed.
 import '${resolver}';
 
-const { assertContract, ${testValues.join(', ')} } = await import('endpoint-picker/testing');
-const { ${own.join(', ')} } = await import('./${name}.ts');
+// Imported when they run: by then the line above is in effect.
+const testing = import('endpoint-picker/testing');
+const own = import('./${name}.ts');
 
-test('${testName}', () => {
+test('${testName}', async () => {
+  const { ${testValues.join(', ')} } = await testing;
+  const { ${own.join(', ')} } = await own;
 ${indented(test)}
 });
 
-test('it keeps the contract of its kind', () => assertContract(plugin));
+test('it keeps the contract of its kind', async () => {
+  const { assertContract } = await testing;
+  const { ${constant}: plugin } = await own;
+  await assertContract(plugin);
+});
 `;
 }
 
