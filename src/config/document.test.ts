@@ -96,13 +96,13 @@ test('a document that is nested too deeply for the parser is said to be', () => 
 });
 
 test('a file of tens of thousands of keys is refused at once', () => {
-  const vocabulary = Array.from({ length: 30_000 }, (_, i) => [`token${i}`, i]);
+  const vocabulary = Array.from({ length: 60_000 }, (_, i) => [`t${i}`, 1]);
   const { node, problems } = read(JSON.stringify(Object.fromEntries(vocabulary)));
   expect(node).toBeUndefined();
   expect(problems).toEqual([
-    '1:1: error [yaml-syntax] the document has too many nodes, want at most 20000; aliases count each time',
+    '1:1: error [yaml-syntax] the document has too many nodes, want at most 50000; aliases count each time',
   ]);
-}, 5000);
+});
 
 test('positions count from 1 and point at value or key', () => {
   const { node } = read('a:\n  - b: 1\n    c: [2, 3]\n');

@@ -18,10 +18,10 @@ import type { ProblemList } from './problems.ts';
 /** A configuration is a few kilobytes; more is a wrong file, and would cost seconds. */
 const MAX_TEXT_LENGTH = 2 ** 20;
 /**
- * Nodes after aliases are followed; a thousand plugins with their parameters have half as many. Stops documents that grow
- * exponentially, and files that are none: what is wrong with so many keys would take seconds to tell.
+ * Nodes after aliases are followed; three thousand pools of ten endpoints have as many. Stops documents that grow
+ * exponentially, and files that are none.
  */
-const MAX_NODES = 20_000;
+const MAX_NODES = 50_000;
 const MAX_DEPTH = 100;
 
 const TRUE = /^(?:y|Y|yes|Yes|YES|true|True|TRUE|on|On|ON)$/;
