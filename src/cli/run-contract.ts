@@ -1,5 +1,5 @@
 import { buildPipeline } from '../config/build.ts';
-import type { PluginEntry } from '../config/draft.ts';
+import { type PluginEntry, producedBy } from '../config/draft.ts';
 import type { EndpointPickerConfig } from '../config/load.ts';
 import { checkContract, findingsText } from '../own-plugins/contract/check.ts';
 import type { Fill } from '../own-plugins/contract/sample.ts';
@@ -34,7 +34,7 @@ export async function runContract({ config, clock, seed, runs }: ContractInputs)
   const own = config.plugins.filter(({ module }) => module !== undefined);
   if (own.length === 0)
     return { text: 'contract: no plugin of the configuration is from a module\n', isKept: true };
-  const produced = new Set(config.plugins.flatMap(({ dependencies }) => dependencies.produces ?? []));
+  const produced = producedBy(config.plugins);
   const parts = [`contract: seed ${seed}, ${runs} situations for each property\n`];
   let isKept = true;
   for (const entry of own) {

@@ -28,6 +28,11 @@ export interface PluginEntry {
   readonly place: Place;
 }
 
+/** What plugins produce, together. */
+export function producedBy(plugins: readonly PluginEntry[]): ReadonlySet<AttributeKey<unknown>> {
+  return new Set(plugins.flatMap(({ dependencies }) => dependencies.produces ?? []));
+}
+
 /** What loading may be told besides the text. */
 export interface LoadOptions {
   readonly catalogue: readonly AnyPluginDefinition[];

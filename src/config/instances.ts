@@ -23,7 +23,7 @@ import type { DataDependencies, Named, PluginContext, PluginKind } from '../fram
 import type { ProfileHandler } from '../framework/profile-handler.ts';
 import type { SaturationDetector } from '../framework/saturation.ts';
 import type { Scorer } from '../framework/scorer.ts';
-import type { PluginEntry } from './draft.ts';
+import { type PluginEntry, producedBy } from './draft.ts';
 import type { EndpointPickerConfig } from './load.ts';
 import type { ProblemList } from './problems.ts';
 
@@ -104,6 +104,7 @@ export class Instances {
   readonly #problems: ProblemList;
   readonly #contextFor: ContextFactory;
   readonly #guard: Guard;
+  readonly #produced: ReadonlySet<AttributeKey<unknown>>;
   readonly #byEntry = new Map<PluginEntry, object>();
   readonly #begun = new Set<PluginEntry>();
 
@@ -116,6 +117,7 @@ export class Instances {
     this.#problems = problems;
     this.#contextFor = contextFor;
     this.#guard = guard;
+    this.#produced = producedBy(config.plugins);
   }
 
   /** Constructs one plugin after those it names, once; a failure is a problem at its place. */
@@ -151,8 +153,7 @@ export class Instances {
 
   #guarded({ name, definition, dependencies }: PluginEntry, plugin: object): object {
     const { type, kinds } = definition;
-    const produced = new Set(this.#config.plugins.flatMap((one) => one.dependencies.produces ?? []));
-    return this.#guard({ name, type, plugin }, { kinds, dependencies, produced });
+    return this.#guard({ name, type, plugin }, { kinds, dependencies, produced: this.#produced });
   }
 
   #referenced(named: ReadonlyMap<string, PluginEntry>, name: string): object {

@@ -6,7 +6,10 @@ export type BodyView = 'whole' | 'prefix' | 'none' | 'absent';
 
 /** What the data plane says about one exchange besides its headers and body. */
 export interface ExchangeContext {
-  /** `whole`: all of it. `prefix`: cut at the data plane's buffer limit. `none`: it flows around the picker. `absent`: there is none. */
+  /**
+   * `whole`: all of it. `prefix`: cut at the data plane's buffer limit. `none`: it flows around the picker. `absent`: there
+   * is none.
+   */
   readonly bodyView: BodyView;
   /** Subset hint from `envoy.lb.subset_hint`: `ip:port` or `ip` items; undefined when there is none. */
   readonly subset: readonly string[] | undefined;

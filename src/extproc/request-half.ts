@@ -188,7 +188,7 @@ export class RequestHalf {
     const context = new DecisionContext(view, this.#subset);
     this.#context = context;
     this.decision = 'pending';
-    const body = view === 'none' || view === 'absent' ? EMPTY : this.#body.whole();
+    const body = view === 'none' ? EMPTY : this.#body.whole();
     let decided: Decision | Promise<Decision>;
     try {
       decided = this.#services.requestStage.decide(request, body, context);

@@ -6,11 +6,9 @@ import {
   setAccessRule,
 } from '../framework/attribute.ts';
 import type { CounterCell } from '../framework/instruments.ts';
-import type { DataDependencies, Named } from '../framework/plugin.ts';
+import type { DataDependencies, Named, PluginKind } from '../framework/plugin.ts';
+import { LogGate } from '../util/log-gate.ts';
 import type { BreakerContext } from './breaker.ts';
-
-/** A plugin that does it on every request is named twice a minute. */
-const LOG_INTERVAL_MS = 30_000;
 
 /** What a plugin said it touches, and what others did. */
 export interface DataScope {
@@ -18,6 +16,9 @@ export interface DataScope {
   /** Produced by some plugin of the configuration. */
   readonly produced: ReadonlySet<AttributeKey<unknown>>;
 }
+
+/** Kinds whose calls are kept to the data that the plugin declares. */
+export const CONFINED_KINDS: readonly PluginKind[] = ['filter', 'scorer', 'producer'];
 
 type Access = 'read' | 'write';
 type Call = (...args: readonly unknown[]) => unknown;
@@ -114,7 +115,7 @@ export function confine(
   const cell = (access: Access): CounterCell =>
     instruments.counter('plugin_data_scope_violations_total', { ...labels, access });
   const counts = { read: cell('read'), write: cell('write') };
-  let mayLogAtMs = Number.NEGATIVE_INFINITY;
+  const gate = new LogGate();
   return (...args) => {
     let isFirst = true;
     let forbidden: string | undefined;
@@ -122,9 +123,7 @@ export function confine(
       counts[access].value += 1;
       if (access === 'write') forbidden ??= data;
       const fields = { plugin: plugin.name, pluginType: plugin.type, extensionPoint, access, data };
-      const nowMs = clock.nowMs();
-      const level = isFirst && nowMs >= mayLogAtMs ? 'error' : 'debug';
-      if (level === 'error') mayLogAtMs = nowMs + LOG_INTERVAL_MS;
+      const level = isFirst && gate.pass(clock.nowMs()) ? 'error' : 'debug';
       isFirst = false;
       log[level](fields, 'plugin touched data that its dependencies do not declare');
     };

@@ -1,16 +1,11 @@
 import type { CounterCell } from '../framework/instruments.ts';
 import type { Named, PluginKind } from '../framework/plugin.ts';
+import { LogGate } from '../util/log-gate.ts';
 import { Breaker, type BreakerContext } from './breaker.ts';
-import { confine, type DataScope } from './confinement.ts';
+import { CONFINED_KINDS, confine, type DataScope } from './confinement.ts';
 import type { Faults, Guarded } from './guarded-call.ts';
 import { METHODS_OF_KIND } from './guarded-methods.ts';
 import { runnerAs } from './origin.ts';
-
-/** A plugin that fails on every request is named twice a minute. */
-const LOG_INTERVAL_MS = 30_000;
-
-/** Where a plugin touches only the data that it declares. */
-const CONFINED: readonly string[] = ['Filter', 'Scorer', 'DataProducer'];
 
 /** Counts and logs what a plugin does wrong without throwing, at one extension point. */
 class FaultCounter implements Faults {
@@ -18,7 +13,7 @@ class FaultCounter implements Faults {
   readonly #extensionPoint: string;
   readonly #context: BreakerContext;
   readonly #cell: CounterCell;
-  #mayLogAtMs = Number.NEGATIVE_INFINITY;
+  readonly #gate = new LogGate();
 
   constructor(plugin: Named<object>, extensionPoint: string, context: BreakerContext) {
     this.#plugin = plugin;
@@ -33,9 +28,7 @@ class FaultCounter implements Faults {
 
   report(error: unknown): void {
     this.#cell.value += 1;
-    const nowMs = this.#context.clock.nowMs();
-    if (nowMs < this.#mayLogAtMs) return;
-    this.#mayLogAtMs = nowMs + LOG_INTERVAL_MS;
+    if (!this.#gate.pass(this.#context.clock.nowMs())) return;
     const { name, type } = this.#plugin;
     this.#context.log.error(
       { plugin: name, pluginType: type, extensionPoint: this.#extensionPoint, err: error },
@@ -67,7 +60,7 @@ export function guard(
       if (typeof method !== 'function') continue; // optional, or reported by the start
       const direct = (...args: readonly unknown[]): unknown => Reflect.apply(method, instance, args);
       const failsOnWrite = kind === 'producer';
-      const scoped = CONFINED.includes(extensionPoint)
+      const scoped = CONFINED_KINDS.includes(kind)
         ? confine(direct, { plugin, extensionPoint, scope, failsOnWrite }, context)
         : direct;
       const call = (...args: readonly unknown[]): unknown => run(() => scoped(...args));

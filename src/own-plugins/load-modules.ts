@@ -3,7 +3,7 @@ import { isAbsolute, join } from 'node:path';
 import process from 'node:process';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import type { AnyPluginDefinition } from '../framework/plugin.ts';
-import { type Clock, systemClock } from '../util/clock.ts';
+import { systemClock } from '../util/clock.ts';
 import { faultText, messageOf, placeOf, placeOfText, placeText } from './fault.ts';
 import { runAs } from './origin.ts';
 import { failedImport, importFrom } from './resolve-hook.ts';
@@ -24,23 +24,19 @@ export type LoadedModule =
 export async function loadModules(
   names: readonly string[],
   folder: string,
-  clock: Clock = systemClock,
 ): Promise<ReadonlyMap<string, LoadedModule>> {
   const modules = new Map<string, LoadedModule>();
-  for (const name of names) if (!modules.has(name)) modules.set(name, await loadModule(name, folder, clock));
+  for (const name of names) if (!modules.has(name)) modules.set(name, await loadModule(name, folder));
   return modules;
 }
 
-async function loadModule(name: string, folder: string, clock: Clock): Promise<LoadedModule> {
+async function loadModule(name: string, folder: string): Promise<LoadedModule> {
   try {
     const file = fileOf(name, folder);
     if (file !== undefined && !existsSync(file)) return { fault: `no such file: ${file}` };
     const base = pathToFileURL(join(folder, 'configuration')).href;
     const url = file === undefined ? name : pathToFileURL(file).href;
-    const namespace = await ended(
-      runAs({ module: name }, () => importFrom(url, base)),
-      clock,
-    );
+    const namespace = await ended(runAs({ module: name }, () => importFrom(url, base)));
     if (namespace === undefined)
       return { fault: 'its import does not end: it waits for something at its top level' };
     return loadedModule(namespace, name, file);
@@ -50,10 +46,10 @@ async function loadModule(name: string, folder: string, clock: Clock): Promise<L
 }
 
 /** What `importing` gives; undefined when it goes on for too long, or nothing is left in the process that could end it. */
-async function ended(importing: Promise<object>, clock: Clock): Promise<object | undefined> {
+async function ended(importing: Promise<object>): Promise<object | undefined> {
   const { promise: isOver, resolve } = Promise.withResolvers<undefined>();
   const giveUp = () => resolve(undefined);
-  const cancel = clock.after(IMPORT_TIMEOUT_MS, giveUp);
+  const cancel = systemClock.after(IMPORT_TIMEOUT_MS, giveUp);
   process.once('beforeExit', giveUp); // the timer keeps no process alive
   try {
     return await Promise.race([importing, isOver]);

@@ -1,14 +1,12 @@
+import { LogGate } from '../util/log-gate.ts';
 import { filesOf } from './fault.ts';
 import { type Origin, originNow } from './origin.ts';
 
 /** Files of modules that a configuration names, and what they import. */
 const ownFiles = new Set<string>();
 
-/** A program that does nothing else must not drown in these. */
-const LOG_INTERVAL_MS = 30_000;
-
 let count = (): void => {};
-let mayLogAtMs = Number.NEGATIVE_INFINITY;
+const gate = new LogGate();
 
 /** `file` belongs to a plugin of one's own. */
 export function noteOwnFile(file: string): void {
@@ -49,9 +47,7 @@ export function takeStrayError(
   const origin = originNow();
   if (ownFiles.size === 0 || (origin === undefined && !isOfPlugin(event, files))) return undefined;
   count();
-  const isLogged = nowMs >= mayLogAtMs;
-  if (isLogged) mayLogAtMs = nowMs + LOG_INTERVAL_MS;
-  return { origin: origin ?? {}, file: files.find(isOwnFile), isLogged };
+  return { origin: origin ?? {}, file: files.find(isOwnFile), isLogged: gate.pass(nowMs) };
 }
 
 /**

@@ -130,7 +130,7 @@ export class Director {
       request.bodySizeBytes = body.length;
       parseBody(request, body, context.bodyView, this.#services.parsers);
     }
-    const view = hasBody || context.bodyView === 'absent' ? context.bodyView : 'none';
+    const view = context.bodyView === 'whole' && !hasBody ? 'absent' : context.bodyView;
     resolveTargetModel(request, view, this.#services.rewriteOf);
     request.priority = this.#services.priorityOf(controlHeader(request.headers, 'objective') ?? '') ?? 0;
     const fairnessId = controlHeader(request.headers, 'fairnessId');

@@ -43,9 +43,9 @@ export function resolveTargetModel(
   view: BodyView,
   rewriteOf: (model: string) => string | undefined,
 ): void {
-  const header = controlHeader(request.headers, 'modelRewrite') ?? '';
   const { body } = request;
   checkLength(body.model);
+  const header = checkLength(controlHeader(request.headers, 'modelRewrite') ?? '');
   if (view === 'whole') {
     const isRewritable = body.canRewriteModel && (body.model !== '' || body.requiresModel);
     const rule = isRewritable ? rewriteOf(body.model) : undefined;
@@ -55,8 +55,8 @@ export function resolveTargetModel(
     }
     return;
   }
-  const model = body.model !== '' ? body.model : (request.headers.get('x-gateway-model-name') ?? '');
-  checkLength(model);
+  const model =
+    body.model !== '' ? body.model : checkLength(request.headers.get('x-gateway-model-name') ?? '');
   request.targetModel = model;
   if (view === 'absent' || (view === 'none' && request.method !== 'POST')) return;
   const rewrite = (model === '' ? undefined : rewriteOf(model)) ?? header;
@@ -70,9 +70,9 @@ export function resolveTargetModel(
   throw new RejectionError('internal', 'model rewrite needs the body, which the proxy does not send');
 }
 
-/** What is kept of a request must not grow with what its client calls a model. */
-function checkLength(model: string): void {
-  if (model.length <= MAX_MODEL_LENGTH) return;
+/** `model`, if it is short enough: what is kept of a request must not grow with what its client calls a model. */
+function checkLength(model: string): string {
+  if (model.length <= MAX_MODEL_LENGTH) return model;
   const message = `model name has ${model.length} characters, want at most ${MAX_MODEL_LENGTH}`;
   throw new RejectionError('bad-request', message);
 }

@@ -2,6 +2,7 @@ import type { CounterCell, HistogramCell, Instruments } from '../framework/instr
 import type { Log } from '../framework/log.ts';
 import type { Named } from '../framework/plugin.ts';
 import type { Clock } from '../util/clock.ts';
+import { LogGate } from '../util/log-gate.ts';
 
 /** What a meter needs of the process. */
 export interface MeterContext {
@@ -25,9 +26,6 @@ export type ExtensionPoint =
   | 'ResponseReceived'
   | 'ResponseStreaming';
 
-/** A plugin that fails on every request is named twice a minute, not thousands of times a second. */
-const LOG_INTERVAL_MS = 30_000;
-
 /**
  * A call that does not wait and takes longer is slow: it holds up everything else of the process. Built-in plugins take
  * microseconds; collecting garbage takes a few milliseconds.
@@ -43,8 +41,8 @@ export class PluginMeter {
   readonly #duration: HistogramCell;
   readonly #failures: CounterCell;
   readonly #slowCalls: CounterCell;
-  #mayLogAtMs = Number.NEGATIVE_INFINITY;
-  #mayLogSlowAtMs = Number.NEGATIVE_INFINITY;
+  readonly #failureGate = new LogGate();
+  readonly #slowGate = new LogGate();
 
   constructor(extensionPoint: ExtensionPoint, plugin: Named<object>, context: MeterContext) {
     this.#extensionPoint = extensionPoint;
@@ -74,16 +72,13 @@ export class PluginMeter {
   /** Counts one failure that was contained and logs it, at most once in 30 s. */
   failed(error: unknown, message = 'plugin failed; scheduling goes on without it'): void {
     this.#failures.value += 1;
-    const nowMs = this.#clock.nowMs();
-    if (nowMs < this.#mayLogAtMs) return;
-    this.#mayLogAtMs = nowMs + LOG_INTERVAL_MS;
+    if (!this.#failureGate.pass(this.#clock.nowMs())) return;
     this.#log.error({ ...this.#fields(), err: error }, message);
   }
 
   #slow(elapsedMs: number, nowMs: number): void {
     this.#slowCalls.value += 1;
-    if (nowMs < this.#mayLogSlowAtMs) return;
-    this.#mayLogSlowAtMs = nowMs + LOG_INTERVAL_MS;
+    if (!this.#slowGate.pass(nowMs)) return;
     this.#log.warn({ ...this.#fields(), durationMs: elapsedMs, budgetMs: SLOW_CALL_MS }, 'plugin is slow');
   }
 

@@ -1,7 +1,7 @@
 import type { PluginKind } from '../../framework/plugin.ts';
 import type { Clock } from '../../util/clock.ts';
 import { SeededRng } from '../../util/rng.ts';
-import { Confinement, type DataScope } from '../confinement.ts';
+import { CONFINED_KINDS, Confinement, type DataScope } from '../confinement.ts';
 import { faultText } from '../fault.ts';
 import { type ContractProperty, PROPERTIES } from './properties.ts';
 import { type Fill, type Sample, sample, sampleOf, sampleText, without } from './sample.ts';
@@ -47,9 +47,6 @@ const TIMED_KINDS: readonly PluginKind[] = [
   'admitter',
   'saturation-detector',
 ];
-
-/** Kinds whose calls are kept to the data that the plugin declares. */
-const CONFINED_KINDS: readonly PluginKind[] = ['filter', 'scorer', 'producer'];
 
 /** Checks every property of every kind of a plugin; nothing that the plugin does makes it reject. */
 export async function checkContract(subject: Subject, options: CheckOptions): Promise<readonly Finding[]> {

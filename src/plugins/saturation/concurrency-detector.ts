@@ -1,8 +1,7 @@
 import { z } from 'zod';
 import type { AttributeKey } from '../../framework/attribute.ts';
 import type { Endpoint } from '../../framework/endpoint.ts';
-import type { Filter } from '../../framework/filter.ts';
-import { keepWhere } from '../../framework/filter.ts';
+import { type Filter, keepWhere } from '../../framework/filter.ts';
 import { definePlugin } from '../../framework/plugin.ts';
 import type { InferenceRequest } from '../../framework/request.ts';
 import type { SaturationDetector } from '../../framework/saturation.ts';

@@ -1,6 +1,5 @@
 import type { Endpoint } from '../../../framework/endpoint.ts';
-import type { Filter } from '../../../framework/filter.ts';
-import { keepWhere } from '../../../framework/filter.ts';
+import { type Filter, keepWhere } from '../../../framework/filter.ts';
 
 /** Which values of one label let an endpoint through. */
 export interface LabelRule {

@@ -1,5 +1,6 @@
 import type { Endpoint } from '../../../framework/endpoint.ts';
 import type { Instruments } from '../../../framework/instruments.ts';
+import { DEFAULT_FAIRNESS_ID } from '../../../framework/request.ts';
 import type { InFlightLoad } from '../../attributes/in-flight-load.ts';
 
 /** Flows of one endpoint that have series of their own; more are counted together, so clients cannot add series. */
@@ -50,7 +51,7 @@ export class EndpointLoad {
     this.endpoint = endpoint;
     this.#instruments = instruments;
     this.#producerName = producerName;
-    this.flow({ fairnessId: 'default-flow', priority: 0 });
+    this.flow({ fairnessId: DEFAULT_FAIRNESS_ID, priority: 0 });
   }
 
   /** The counters of a flow; those of a flow without requests may go to another. */
