@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { context, endpoint, request } from '../../test/support/builders.ts';
+import { endpoint, request } from '../../test/support/builders.ts';
+import { guarded as guardedPlugin } from '../../test/support/guarded.ts';
 import type { Endpoint } from '../framework/endpoint.ts';
 import { RejectionError } from '../framework/errors.ts';
 import type { Filter } from '../framework/filter.ts';
@@ -19,29 +20,21 @@ import type { ProfileHandler } from '../framework/profile-handler.ts';
 import { InferenceResponse, Usage } from '../framework/response.ts';
 import type { SaturationDetector } from '../framework/saturation.ts';
 import type { Scorer } from '../framework/scorer.ts';
-import { guard } from './guard.ts';
 
 const [a, b, c] = [endpoint({ name: 'a' }), endpoint({ name: 'b' }), endpoint({ name: 'c' })];
 const POOL = [a, b, c];
 const NEVER = { signal: new AbortController().signal };
 
-/** `instance` as its users see it; members of no matching type are what a user may get wrong. */
+/** A guarded plugin that can be made slow. */
 function guarded<T extends object>(kinds: readonly PluginKind[], instance: object) {
-  const services = context();
-  const scope = { dependencies: {}, produced: new Set<never>() };
-  const plugin = guard({ name: 'mine', type: 'my-type', plugin: instance }, kinds, scope, services) as T;
-  const errors = (point: string) =>
-    services.instruments.counters.get(
-      `plugin_errors_total{extension_point="${point}",plugin_name="mine",plugin_type="my-type"}`,
-    )?.value ?? 0;
+  const made = guardedPlugin<T>(kinds, instance);
   /** Makes its next calls be skipped. */
   const makeSlow = (call: () => void) => {
-    const { clock } = services;
-    slow = () => clock.advance(1001);
+    slow = () => made.services.clock.advance(1001);
     call();
     slow = () => {};
   };
-  return { plugin, services, errors, makeSlow };
+  return { ...made, makeSlow };
 }
 
 let slow = () => {};

@@ -1,28 +1,15 @@
 import { describe, expect, test } from 'vitest';
-import { context, endpoint, request } from '../../test/support/builders.ts';
+import { endpoint, request } from '../../test/support/builders.ts';
+import { guarded } from '../../test/support/guarded.ts';
 import type { PollSource } from '../framework/data-source.ts';
 import type { EndpointDiscovery, PoolWriter } from '../framework/discovery.ts';
 import type { ResponseBodyHook } from '../framework/hooks.ts';
 import type { Parser } from '../framework/parser.ts';
-import type { PluginKind } from '../framework/plugin.ts';
 import { InferenceResponse } from '../framework/response.ts';
-import { guard } from './guard.ts';
 import { originNow } from './origin.ts';
 
 const a = endpoint();
 const NEVER = { signal: new AbortController().signal };
-
-/** `instance` as its users see it, and how many errors are counted. */
-function guarded<T extends object>(kinds: readonly PluginKind[], instance: object) {
-  const services = context();
-  const scope = { dependencies: {}, produced: new Set<never>() };
-  const plugin = guard({ name: 'mine', type: 'my-type', plugin: instance }, kinds, scope, services) as T;
-  const errors = (point: string) =>
-    services.instruments.counters.get(
-      `plugin_errors_total{extension_point="${point}",plugin_name="mine",plugin_type="my-type"}`,
-    )?.value ?? 0;
-  return { plugin, errors };
-}
 
 describe('sources', () => {
   const bytes = new Uint8Array([1]);

@@ -5,6 +5,7 @@ import { definePlugin, type PluginContext } from '../../framework/plugin.ts';
 import type { InferenceRequest } from '../../framework/request.ts';
 import type { SaturationDetector } from '../../framework/saturation.ts';
 import { duration, fraction } from '../../framework/schema.ts';
+import { LogGate } from '../../util/log-gate.ts';
 import { METRIC_KEYS } from '../attributes/metrics.ts';
 
 const params = z.strictObject({
@@ -24,8 +25,6 @@ const params = z.strictObject({
     .describe('Share by which both limits are raised where the plugin is used as a filter.'),
 });
 
-const LOG_INTERVAL_MS = 30_000;
-
 /** An idle pool is scraped seldom on purpose; the first request after that must not find it stale. */
 const MISSABLE_SCRAPES = 2;
 
@@ -44,7 +43,7 @@ class UtilizationDetector implements SaturationDetector, Filter {
   readonly #waitingLimit: number;
   readonly #kvCacheLimit: number;
   #staleEndpoints = 0;
-  #mayLogAtMs = Number.NEGATIVE_INFINITY;
+  readonly #staleGate = new LogGate();
 
   constructor(config: z.infer<typeof params>, context: PluginContext) {
     this.#config = config;
@@ -74,7 +73,7 @@ class UtilizationDetector implements SaturationDetector, Filter {
       }
     }
     this.#staleEndpoints = stale;
-    if (stale > 0 && nowMs >= this.#mayLogAtMs) this.#logStale(stale, endpoints.length, nowMs);
+    if (stale > 0 && this.#staleGate.pass(nowMs)) this.#logStale(stale, endpoints.length);
     return endpoints.length === 0 ? 1 : sum / endpoints.length;
   }
 
@@ -96,8 +95,7 @@ class UtilizationDetector implements SaturationDetector, Filter {
     return nowMs - endpoint.scraped.updatedAtMs > allowedMs;
   }
 
-  #logStale(stale: number, total: number, nowMs: number): void {
-    this.#mayLogAtMs = nowMs + LOG_INTERVAL_MS;
+  #logStale(stale: number, total: number): void {
     this.#context.log.warn(
       { detector: this.#context.name, stale, total },
       'endpoints without recent metrics are taken as full',
